@@ -1,0 +1,1 @@
+"""The ground: vocabulary, contract, store. It knows no plugin, no job, no screen."""

@@ -1,0 +1,345 @@
+"""The only module that touches pluggy: finds plugins, checks them, and calls their verbs one account at a time.
+
+Each platform gets a plugin manager of its own, holding that one plugin and the enabled extensions, so that a verb never reaches
+another plugin. Loading is by name and late: a broken plugin that no account uses stops nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, TypeVar
+
+import pluggy
+
+from crossdock.core import model
+from crossdock.core.account import Account
+from crossdock.core.errors import ContractError, PluginLoadError, RemoteError, Unsupported
+from crossdock.core.hookspecs import PROJECT, Events, Extensions, Verbs
+
+PLUGINS, EXTENSIONS = "crossdock.plugins", "crossdock.extensions"
+VERBS = tuple(name for name in vars(Verbs) if not name.startswith("_"))
+
+Answer = TypeVar("Answer")
+
+
+# --- finding and checking --------------------------------------------------------------------------------------------
+
+
+def installed(group: str = PLUGINS) -> dict[str, EntryPoint]:
+    """Return the installed entry points by name, without loading any.
+
+    Raises:
+        PluginLoadError: two distributions offer the same name, so that it is not clear which one would run.
+    """
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=group):
+        other = found.setdefault(point.name, point)
+        if other.value != point.value or _distribution(other) != _distribution(point):
+            raise PluginLoadError(
+                f"Two packages offer {group} {point.name!r}: {_distribution(other)} and {_distribution(point)}.",
+                advice="Uninstall one of them.",
+            )
+    return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A plugin that passed its checks.
+
+    Args:
+        name: the platform. facts: its `PLUGIN`. source: distribution and entry point, for texts.
+        manager: holds this plugin and the enabled extensions, nothing else.
+        verbs: the verbs it implements.
+    """
+
+    name: str
+    facts: model.Plugin
+    source: str
+    manager: pluggy.PluginManager
+    verbs: frozenset[str]
+
+
+def load(platform: str, extensions: Iterable[str] = ()) -> Loaded:
+    """Load one platform's plugin with the enabled extensions.
+
+    Raises:
+        PluginLoadError: it is not installed, cannot be imported, or breaks a rule that can be seen without calling it.
+    """
+    point = _find(PLUGINS, platform)
+    module, source = _import(point), _source(point)
+    facts = getattr(module, "PLUGIN", None)
+    if not isinstance(facts, model.Plugin):
+        raise PluginLoadError(f"{source} has no PLUGIN = Plugin(...).")
+    if facts.contract > model.CONTRACT:
+        raise PluginLoadError(
+            f"{source} was written for contract {facts.contract}, this crossdock knows contract {model.CONTRACT}.",
+            advice="Update crossdock, or install an older version of the plugin.",
+        )
+    manager = _manager(Verbs, Extensions, Events)
+    _register(manager, platform, module, source, allowed=Verbs)
+    verbs = frozenset(verb for verb in VERBS if getattr(manager.hook, verb).get_hookimpls())
+    for name in extensions:
+        extension = _find(EXTENSIONS, name)
+        _register(manager, f"extension {name}", _import(extension), _source(extension), allowed=(Extensions, Events))
+    return Loaded(name=platform, facts=facts, source=source, manager=manager, verbs=verbs)
+
+
+def load_extensions(extensions: Iterable[str]) -> pluggy.PluginManager:
+    """Return a manager of the enabled extensions alone, for broadcast events."""
+    manager = _manager(Extensions, Events)
+    for name in extensions:
+        point = _find(EXTENSIONS, name)
+        _register(manager, f"extension {name}", _import(point), _source(point), allowed=(Extensions, Events))
+    return manager
+
+
+def _manager(*specs: type) -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT)
+    for spec in specs:
+        manager.add_hookspecs(spec)
+    return manager
+
+
+def _register(
+    manager: pluggy.PluginManager, name: str, module: ModuleType, source: str, *, allowed: type | tuple[type, ...]
+) -> None:
+    known = {hook for spec in (allowed if isinstance(allowed, tuple) else (allowed,)) for hook in vars(spec)}
+    for found, function in _implementations(manager, module):
+        _check_implementation(found, function, module, source, known)
+    try:
+        manager.register(module, name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginLoadError(f"{source}: {error}.") from error
+
+
+def _implementations(manager: pluggy.PluginManager, module: ModuleType) -> Iterable[tuple[str, Callable[..., object]]]:
+    for attribute in dir(module):
+        options = manager.parse_hookimpl_opts(module, attribute)
+        if options is not None:
+            yield options.get("specname") or attribute, getattr(module, attribute)
+
+
+def _check_implementation(
+    hook: str, function: Callable[..., object], module: ModuleType, source: str, known: set[str]
+) -> None:
+    """Refuse what pluggy accepts in silence: unknown hooks, defaults that are never filled, somebody else's function."""
+    if hook not in known:
+        raise PluginLoadError(f"{source} implements {hook!r}, which is no hook of contract {model.CONTRACT} for it.")
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.default is not inspect.Parameter.empty:
+            raise PluginLoadError(
+                f"{source}: {hook}() gives its parameter {parameter.name!r} a default value.",
+                advice="Take the default away: it would always win over what the engine passes.",
+            )
+    if not (function.__module__ + ".").startswith(module.__name__ + "."):
+        raise PluginLoadError(
+            f"{source} holds {hook}() of {function.__module__}: a hook imported from another plugin would run twice.",
+            advice="Import what it calls, not the hook itself.",
+        )
+
+
+def _find(group: str, name: str) -> EntryPoint:
+    points = installed(group)
+    if name not in points:
+        raise PluginLoadError(
+            f"No {group.removeprefix('crossdock.')[:-1]} named {name!r} is installed.",
+            advice=f"Install the package that brings it. Here are: {', '.join(points) or 'none'}.",
+        )
+    return points[name]
+
+
+def _import(point: EntryPoint) -> ModuleType:
+    try:
+        module = point.load()
+    except (ImportError, AttributeError, SyntaxError, NameError, TypeError, ValueError) as error:
+        raise PluginLoadError(
+            f"{_source(point)} cannot be imported: {type(error).__name__}: {error}.",
+            advice="Install what it needs, or a version that fits.",
+        ) from error
+    if not isinstance(module, ModuleType):
+        raise PluginLoadError(f"{_source(point)} is no module.")
+    return module
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
+
+
+def _source(point: EntryPoint) -> str:
+    return f"Plugin {point.name!r} ({_distribution(point)}, {point.value})"
+
+
+# --- calling ---------------------------------------------------------------------------------------------------------
+
+
+class Connector:
+    """One account's plugin, typed: each verb is called, its answer checked, its errors told with account and verb.
+
+    Args:
+        loaded: the platform's plugin.
+        account: whose verbs these are.
+    """
+
+    def __init__(self, loaded: Loaded, account: Account) -> None:
+        self.loaded = loaded
+        self.account = account
+
+    @property
+    def facts(self) -> model.Plugin:
+        """What the plugin says of itself."""
+        return self.loaded.facts
+
+    def can(self, verb: str) -> bool:
+        """Whether the plugin implements a verb."""
+        return verb in self.loaded.verbs
+
+    def batch(self, verb: str) -> int:
+        """Return the largest batch that a verb takes, 1 where the plugin declares none."""
+        return self.facts.limits.batch.get(verb, 1)
+
+    def fetch_orders(self, cursor: Mapping[str, Any] | None) -> model.OrderPage:
+        """See `Verbs.fetch_orders`; order and line ids are checked to be unique."""
+        page = self._call("fetch_orders", model.OrderPage, cursor=cursor)
+        seen = [order.id for order in page.orders]
+        if len(set(seen)) < len(seen):
+            raise self._broken("fetch_orders", "an order twice on one page")
+        for order in page.orders:
+            lines = {line.id for line in order.lines}
+            if len(lines) < len(order.lines):
+                raise self._broken("fetch_orders", f"two lines with the same id in {order.id}")
+        return page
+
+    def fetch_order(self, order: model.Order) -> model.Order | model.Pending:
+        """See `Verbs.fetch_order`."""
+        answer: model.Order | model.Pending = self._ask("fetch_order", (model.Order, model.Pending), order=order)
+        return answer
+
+    def accept_order(self, order: model.Order, decision: model.Decision) -> model.Acceptance:
+        """See `Verbs.accept_order`; every decided position must have its outcome."""
+        acceptance = self._call("accept_order", model.Acceptance, order=order, decision=decision)
+        decided = {*decision.accepted, *(line.id for line in decision.declined)}
+        if set(acceptance.lines) != decided:
+            raise self._broken("accept_order", f"outcomes of {sorted(acceptance.lines)} for {sorted(decided)}")
+        return acceptance
+
+    def push_stock(self, levels: tuple[model.StockLevel, ...]) -> tuple[model.Result, ...]:
+        """See `Verbs.push_stock`; every level must have exactly one Result."""
+        results = self._results("push_stock", levels=levels)
+        asked = sorted((level.offer.id, level.warehouse or "") for level in levels)
+        if sorted((result.item, result.warehouse or "") for result in results) != asked:
+            raise self._broken("push_stock", "results that do not match the levels one to one")
+        return results
+
+    def build_feed(self, market: str) -> model.Feed:
+        """See `Verbs.build_feed`."""
+        return self._call("build_feed", model.Feed, market=market)
+
+    def map_status(self) -> tuple[model.PlatformStatus, ...]:
+        """See `Verbs.map_status`; codes are checked to be unique."""
+        statuses: tuple[model.PlatformStatus, ...] = self._call("map_status", tuple)
+        codes = [status.code for status in statuses]
+        if len(set(codes)) < len(codes):
+            raise self._broken("map_status", "a status code twice")
+        return statuses
+
+    def check_connection(self) -> str:
+        """See `Verbs.check_connection`."""
+        return self._call("check_connection", str)
+
+    def fetch_products(self, cursor: Mapping[str, Any] | None) -> model.ProductPage:
+        """See `Verbs.fetch_products`."""
+        return self._call("fetch_products", model.ProductPage, cursor=cursor)
+
+    def fetch_stock(self, cursor: Mapping[str, Any] | None) -> model.StockPage:
+        """See `Verbs.fetch_stock`."""
+        return self._call("fetch_stock", model.StockPage, cursor=cursor)
+
+    def fetch_categories(self, cursor: Mapping[str, Any] | None) -> model.CategoryPage:
+        """See `Verbs.fetch_categories`."""
+        return self._call("fetch_categories", model.CategoryPage, cursor=cursor)
+
+    def fetch_parameters(self, category: str, cursor: Mapping[str, Any] | None) -> model.ParameterPage:
+        """See `Verbs.fetch_parameters`."""
+        return self._call("fetch_parameters", model.ParameterPage, category=category, cursor=cursor)
+
+    def push_prices(self, prices: tuple[model.Price, ...]) -> tuple[model.Result, ...]:
+        """See `Verbs.push_prices`."""
+        return self._results("push_prices", prices=prices)
+
+    def push_offers(self, offers: tuple[model.Offer, ...]) -> tuple[model.Result, ...]:
+        """See `Verbs.push_offers`."""
+        return self._results("push_offers", offers=offers)
+
+    def push_orders(self, orders: tuple[model.Order, ...]) -> tuple[model.Result, ...]:
+        """See `Verbs.push_orders`."""
+        return self._results("push_orders", orders=orders)
+
+    def push_status(self, updates: tuple[model.StatusUpdate, ...]) -> tuple[model.Result, ...]:
+        """See `Verbs.push_status`."""
+        return self._results("push_status", updates=updates)
+
+    def push_contacts(self, contacts: tuple[model.Contact, ...]) -> tuple[model.Result, ...]:
+        """See `Verbs.push_contacts`."""
+        return self._results("push_contacts", contacts=contacts)
+
+    def push_events(self, events: tuple[model.ContactEvent, ...]) -> tuple[model.Result, ...]:
+        """See `Verbs.push_events`."""
+        return self._results("push_events", events=events)
+
+    def receive(self, request: model.InboundRequest) -> model.InboundReply:
+        """See `Verbs.receive`."""
+        return self._call("receive", model.InboundReply, request=request)
+
+    def find_outcome(self, intent: model.Intent) -> model.Outcome | model.Pending | None:
+        """See `Verbs.find_outcome`; a plugin without it cannot tell."""
+        if not self.can("find_outcome"):
+            return None
+        answers = (model.Outcome, model.Pending, type(None))
+        answer: model.Outcome | model.Pending | None = self._ask("find_outcome", answers, intent=intent)
+        return answer
+
+    def review_acceptance(self, order: model.Order, decision: model.Decision) -> tuple[model.Veto, ...]:
+        """Ask the enabled extensions; see `Extensions.review_acceptance`."""
+        hook = self.loaded.manager.hook.review_acceptance
+        vetoes = hook(account_view=self.account.view(), order=order, decision=decision)
+        if not all(isinstance(veto, model.Veto) for veto in vetoes):
+            raise ContractError(f"An extension answered review_acceptance with {vetoes!r}.")
+        return tuple(vetoes)
+
+    def _results(self, verb: str, **arguments: Any) -> tuple[model.Result, ...]:
+        results: tuple[model.Result, ...] = self._call(verb, tuple, **arguments)
+        if not all(isinstance(result, model.Result) for result in results):
+            raise self._broken(verb, "something that is no Result")
+        return results
+
+    def _call(self, verb: str, expected: type[Answer], **arguments: Any) -> Answer:
+        answer: Answer = self._ask(verb, expected, **arguments)
+        return answer
+
+    def _ask(self, verb: str, expected: type | tuple[type, ...], **arguments: Any) -> Any:
+        if not self.can(verb):
+            raise Unsupported(
+                f"{self.facts.title} cannot {verb} (account {self.account.name}).", advice=self._gap(verb)
+            )
+        try:
+            answer = getattr(self.loaded.manager.hook, verb)(account=self.account, **arguments)
+        except RemoteError as error:
+            error.at(self.account.name, verb)
+            raise
+        if not isinstance(answer, expected):
+            raise self._broken(verb, type(answer).__name__)
+        faults = list(model.text_faults(answer))
+        if faults:
+            raise self._broken(verb, "; ".join(faults[:5]))
+        return answer
+
+    def _gap(self, verb: str) -> str:
+        return next((gap.reason for gap in self.facts.gaps if gap.what == verb), "Its plugin does not implement it.")
+
+    def _broken(self, verb: str, what: str) -> ContractError:
+        return ContractError(f"{self.loaded.source}, account {self.account.name}: {verb} answered with {what}.")

@@ -1,0 +1,101 @@
+"""Column types that mean the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+# SQLite counts rows by itself only in a column declared INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """Aware UTC in and out; naive time is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Take aware time only; SQLite keeps it without its zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Amount(TypeDecorator[Decimal]):
+    """Money as a whole number of 1/10000, since SQLite turns Numeric into float; its currency stands in its own column."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        """Take exact Decimals only, up to four places."""
+        if value is None:
+            return None
+        if not isinstance(value, Decimal):
+            raise ValueError(f"{value!r} is no Decimal")
+        units = value.scaleb(4)
+        if units != units.to_integral_value():
+            raise ValueError(f"{value} has more than four decimal places")
+        return int(units)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        """Give the Decimal back, without needless zeros beyond two places."""
+        if value is None:
+            return None
+        amount = Decimal(value).scaleb(-4)
+        return amount.quantize(Decimal("0.01")) if value % 100 == 0 else amount.normalize()
+
+
+class Key(TypeDecorator[str]):
+    """Text compared byte by byte on both databases, so that order and equality are the same."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Take PostgreSQL's binary collation; SQLite's default is binary."""
+        return dialect.type_descriptor(Text(collation="C") if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Refuse what no database keeps."""
+        if value is not None and "\0" in value:
+            raise ValueError("text has a NUL")
+        return value
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value; Decimals and times must be text by now."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Take JSONB where there is one."""
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Refuse NaN and foreign types; PostgreSQL's own type writes the text itself."""
+        if value is None:
+            return None
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+        return value if dialect.name == "postgresql" else text
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Give the value back."""
+        return json.loads(value) if dialect.name == "sqlite" and value is not None else value
