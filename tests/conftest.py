@@ -124,7 +124,8 @@ def started_postgres(lock: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="crossdock-postgres-", ignore_cleanup_errors=True) as folder:
         runtime = Path(folder, "run")
         runtime.mkdir(mode=0o700)
-        # The package keeps a lock file there, by default in a folder where another user's would be in the way.
+        # The package's lock file goes here; without this folder, to a place where another user's would be in the way.
+        runtime.joinpath("python_PostgresServer").mkdir()
         with pytest.MonkeyPatch.context() as patch, lock.open("w") as held:
             patch.setenv("XDG_RUNTIME_DIR", str(runtime))
             fcntl.flock(held, fcntl.LOCK_EX)

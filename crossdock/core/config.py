@@ -1,31 +1,33 @@
 """What people set: the installation's file, the settings of an account, and how secrets are kept.
 
-`crossdock.toml` holds the installation only. An account's settings are a pydantic model: validation, prompts, forms, the docs
-table and the list of secrets all come from it.
+`crossdock.toml` holds the installation only. An account's settings are a pydantic model: validation, prompts, forms,
+the docs table and the list of secrets all come from it.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
-import re
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError
 from pydantic_core import PydanticUndefined
 
 from crossdock.core.errors import ConfigError
+from crossdock.core.model import text_faults
+from crossdock.core.redaction import SECRETS
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,7 +38,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Endpoint:
-    """Marks a setting that is a base URL of the platform: one of the plugin's hosts, or explicitly a loopback address."""
+    """Marks a setting that is a base URL of the platform: one of the plugin's hosts, or explicitly a loopback one."""
 
 
 Url = Annotated[str, Endpoint(), Field(pattern=r"^https?://[^/?#@]+$", examples=["https://api.example.com"])]
@@ -60,8 +62,16 @@ class Settings(BaseModel):
 
     def endpoints(self) -> tuple[str, ...]:
         """Return the base URLs that the settings hold."""
+        return tuple(self.endpoints_by_field().values())
+
+    def endpoints_by_field(self) -> dict[str, str]:
+        """Return the same by the name of their field."""
         marked = [name for name, info in type(self).model_fields.items() if _is_endpoint(info)]
-        return tuple(value for name in marked if (value := getattr(self, name)))
+        return {name: value for name in marked if (value := getattr(self, name))}
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the values of the secret fields as plain text."""
+        return tuple(plain_values(self, secret=True).values())
 
     def rehearsal(self) -> bool:
         """Whether requests go to a loopback stand-in and not to the platform."""
@@ -95,7 +105,7 @@ class Options(BaseModel):
         ("main",),
         min_length=1,
         title="Warehouses",
-        description="Where this account's goods come from, in order; an order line is reserved in the first that holds it.",
+        description="Where this account's goods come from, in order; a line is reserved in the first that holds it.",
     )
     stock_buffer: int = Field(0, ge=0, title="Buffer", description="Units held back from this account.")
     stock_cap: int | None = Field(None, ge=0, title="Cap", description="Never shows more units than this.")
@@ -125,7 +135,7 @@ class Options(BaseModel):
     count_contains: dict[str, Literal["shipped", "placed", "none"]] = Field(
         default_factory=dict,
         title="Counts and orders",
-        description="For each source of stock counts (account name or `import`): which orders its numbers already contain.",
+        description="For each source of stock counts (account name or `import`): which orders its numbers contain.",
     )
 
 
@@ -138,7 +148,36 @@ def _is_endpoint(info: Any) -> bool:
 
 def is_loopback(url: str) -> bool:
     """Whether a URL points at this machine."""
-    return (urlsplit(url).hostname or "") in LOOPBACK
+    try:
+        return (urlsplit(url).hostname or "") in LOOPBACK
+    except ValueError:
+        return False
+
+
+def is_declared(host: str, hosts: Iterable[str]) -> bool:
+    """Whether a host is among the declared ones; `*.example.com` declares all below example.com."""
+    return any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in hosts)
+
+
+def endpoint_faults(settings: Settings, hosts: Iterable[str]) -> list[str]:
+    """Return a sentence for each base URL that is neither at one of these hosts nor at a loopback address."""
+    found = {name: _endpoint_fault(url, tuple(hosts)) for name, url in settings.endpoints_by_field().items()}
+    return [f"{name}: {fault}" for name, fault in found.items() if fault]
+
+
+def _endpoint_fault(url: str, hosts: tuple[str, ...]) -> str:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        return f"this is no address: {error}"
+    if is_loopback(url):
+        return ""
+    if not is_declared(host, hosts):
+        return f"{host} is none of the platform's hosts ({', '.join(hosts) or 'it has none'}) and no loopback address"
+    if parts.scheme != "https" or port not in (None, 443):
+        return f"beyond loopback only https://{host} is allowed"
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,17 +201,35 @@ def describe(model: type[BaseModel]) -> tuple[FieldHelp, ...]:
 
 def _describe_field(name: str, info: Any) -> FieldHelp:
     default = info.get_default(call_default_factory=True)
-    kind = getattr(info.annotation, "__name__", None) or str(info.annotation)
     return FieldHelp(
         name=name,
         title=info.title or name.replace("_", " ").capitalize(),
         description=info.description or "",
         required=info.is_required(),
-        secret="SecretStr" in str(info.annotation),
+        secret=_holds_secret(info.annotation),
         default=None if default is PydanticUndefined else default,
         example=str(info.examples[0]) if info.examples else "",
-        type=re.sub(r"\b(typing|decimal|pydantic\.types)\.|NoneType \| |<class '(\w+)'>", r"\2", kind),
+        type=_type_name(info.annotation),
     )
+
+
+def _holds_secret(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(_holds_secret(info.annotation) for info in annotation.model_fields.values())
+    return annotation in (SecretStr, SecretBytes) or any(map(_holds_secret, get_args(annotation)))
+
+
+def _type_name(annotation: Any) -> str:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_name(parts[0])
+    if origin is Literal:
+        return " | ".join(map(str, parts))
+    if origin in (Union, UnionType):
+        return " | ".join(_type_name(part) for part in parts if part is not NoneType)
+    if origin:
+        return f"{_type_name(origin)}[{', '.join(map(_type_name, parts))}]"
+    return "..." if annotation is Ellipsis else getattr(annotation, "__name__", str(annotation))
 
 
 def secret_fields(model: type[BaseModel]) -> frozenset[str]:
@@ -191,11 +248,20 @@ def validate(model: type[Model], values: Mapping[str, Any], *, where: str) -> Mo
     Raises:
         ConfigError: naming every faulty field at once, never its value.
     """
+    faults = [
+        fault for name, value in values.items() if not isinstance(value, float) for fault in text_faults(value, name)
+    ]
     try:
-        return model.model_validate(dict(values))
+        settings = model.model_validate(dict(values))
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'all'}: {fault['msg']}" for fault in error.errors()]
-        raise ConfigError(f"{where}: {len(faults)} setting(s) are wrong.", faults=faults) from None
+        settings = None
+        # A plugin's own check may quote what it refuses.
+        hidden = [str(values[name]) for name in secret_fields(model) & values.keys()]
+        for fault in error.errors():
+            faults.append(SECRETS.redact(f"{'.'.join(map(str, fault['loc'])) or 'all'}: {fault['msg']}", hidden))
+    if settings is None or faults:
+        raise ConfigError(f"{where}: {len(faults)} setting(s) are wrong.", faults=faults)
+    return settings
 
 
 def plain_values(settings: BaseModel, *, secret: bool) -> dict[str, Any]:
@@ -214,7 +280,7 @@ class SecretBox:
     """Seals secrets with AES-GCM; account, field and key id are part of the seal, so nothing can be moved elsewhere.
 
     Args:
-        keys: 32-byte keys, the one to seal with first; older ones only open.
+        keys: 32-byte keys, the one to seal with first; the others only open.
     """
 
     def __init__(self, keys: tuple[bytes, ...]) -> None:
@@ -225,6 +291,15 @@ class SecretBox:
 
     def __repr__(self) -> str:
         return f"SecretBox({self.current})"
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def sealing_with(self, key: str) -> SecretBox:
+        """Return a box of the same keys that seals with the one of this id."""
+        box = copy(self)
+        box.current = key
+        return box
 
     def seal(self, account: str, field: str, text: str) -> bytes:
         """Return nonce and ciphertext of `text` under the current key."""
@@ -245,7 +320,7 @@ class SecretBox:
             )
         try:
             return cipher.decrypt(sealed[:12], sealed[12:], _bound(account, field, key)).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise ConfigError(
                 f"The secret {field} of account {account} cannot be opened: it was altered or moved.",
                 advice="Enter it again with `crossdock account set`.",
@@ -269,16 +344,22 @@ def new_key() -> bytes:
 def write_key_file(path: Path, keys: tuple[bytes, ...], *, replace: bool = False) -> None:
     """Write keys in base64, a line each, readable by the owner alone; an existing file is only replaced if asked."""
     target = path.with_name(path.name + ".new") if replace else path
+    if replace:
+        target.unlink(missing_ok=True)  # what an interrupted attempt left
     try:
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ConfigError(
             f"{target} is there already.", advice="Remove it only if nothing is sealed with it."
         ) from None
-    with os.fdopen(handle, "w") as file:
-        file.writelines(base64.b64encode(key).decode() + "\n" for key in keys)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.writelines(base64.b64encode(key).decode() + "\n" for key in keys)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        target.unlink()
+        raise
     if replace:
         target.replace(path)
 
@@ -303,11 +384,13 @@ def read_keys(reference: str, folder: Path) -> tuple[bytes, ...]:
             f"The key behind {reference} is missing.",
             advice="Give it back, or run `crossdock key lost` to make a new one and enter the secrets again.",
         ) from None
-    except binascii.Error:
+    except ValueError:
         raise ConfigError(f"The key behind {reference} is no base64.") from None
 
 
 # --- the installation ------------------------------------------------------------------------------------------------
+
+_SQLITE = "sqlite:///"
 
 
 class Installation(BaseModel):
@@ -315,17 +398,23 @@ class Installation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    database: str = Field("sqlite:///crossdock.sqlite", description="SQLAlchemy URL: SQLite, or PostgreSQL by psycopg.")
+    database: str = Field(
+        "sqlite:///crossdock.sqlite", repr=False, description="SQLAlchemy URL: SQLite, or PostgreSQL by psycopg."
+    )
     key: str = Field("file:crossdock.key", description="Where the key for secrets is: file:PATH or env:NAME.")
     extensions: tuple[str, ...] = Field((), description="Names of enabled extensions, in the order they run.")
     folder: Path = Field(default=Path(), exclude=True)
 
     def database_url(self) -> str:
         """Return the database URL with SQLite's relative path made absolute."""
-        prefix = "sqlite:///"
-        if not self.database.startswith(prefix) or self.database.startswith(prefix + "/"):
-            return self.database
-        return prefix + str((self.folder / self.database.removeprefix(prefix)).resolve())
+        file = self.database_file()
+        return f"{_SQLITE}{file}" if file else self.database
+
+    def database_file(self) -> Path | None:
+        """Return where SQLite's file is, or None for another database."""
+        if not self.database.startswith(_SQLITE):
+            return None
+        return (self.folder / self.database.removeprefix(_SQLITE)).resolve()
 
 
 def read_installation(path: Path) -> Installation:

@@ -1,12 +1,13 @@
 """The only module that touches pluggy: finds plugins, checks them, and calls their verbs one account at a time.
 
-Each platform gets a plugin manager of its own, holding that one plugin and the enabled extensions, so that a verb never reaches
-another plugin. Loading is by name and late: a broken plugin that no account uses stops nothing.
+Each platform gets a plugin manager of its own, holding that one plugin and the enabled extensions, so that a verb never
+reaches another plugin. Loading is by name and late: a broken plugin that no account uses stops nothing.
 """
 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -17,11 +18,28 @@ import pluggy
 
 from crossdock.core import model
 from crossdock.core.account import Account
+from crossdock.core.config import Settings, describe
 from crossdock.core.errors import ContractError, PluginLoadError, RemoteError, Unsupported
 from crossdock.core.hookspecs import PROJECT, Events, Extensions, Verbs
 
 PLUGINS, EXTENSIONS = "crossdock.plugins", "crossdock.extensions"
+LOG = logging.getLogger("crossdock.extensions")
 VERBS = tuple(name for name in vars(Verbs) if not name.startswith("_"))
+
+# What a module may raise while it is imported; an interrupt or an exit is not its fault.
+_IMPORT_ERRORS = (
+    ImportError,
+    SyntaxError,
+    NameError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    OSError,
+    RuntimeError,
+)
 
 Answer = TypeVar("Answer")
 
@@ -29,21 +47,12 @@ Answer = TypeVar("Answer")
 # --- finding and checking --------------------------------------------------------------------------------------------
 
 
-def installed(group: str = PLUGINS) -> dict[str, EntryPoint]:
-    """Return the installed entry points by name, without loading any.
-
-    Raises:
-        PluginLoadError: two distributions offer the same name, so that it is not clear which one would run.
-    """
-    found: dict[str, EntryPoint] = {}
+def installed(group: str = PLUGINS) -> dict[str, tuple[EntryPoint, ...]]:
+    """Return the installed entry points by name, without loading any; a name with more than one cannot be used."""
+    found: dict[str, dict[tuple[str, str], EntryPoint]] = {}
     for point in entry_points(group=group):
-        other = found.setdefault(point.name, point)
-        if other.value != point.value or _distribution(other) != _distribution(point):
-            raise PluginLoadError(
-                f"Two packages offer {group} {point.name!r}: {_distribution(other)} and {_distribution(point)}.",
-                advice="Uninstall one of them.",
-            )
-    return dict(sorted(found.items()))
+        found.setdefault(point.name, {})[_distribution(point), point.value] = point
+    return {name: tuple(points.values()) for name, points in sorted(found.items())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,16 @@ class Loaded:
     manager: pluggy.PluginManager
     verbs: frozenset[str]
 
+    def require(self, verb: str, account: str) -> None:
+        """Refuse a verb that the plugin does not implement.
+
+        Raises:
+            Unsupported: naming verb and account, with the plugin's own reason where it declares the gap.
+        """
+        if verb not in self.verbs:
+            gap = next((gap.reason for gap in self.facts.gaps if gap.what == verb), "Its plugin does not implement it.")
+            raise Unsupported(f"{self.facts.title} cannot {verb} (account {account}).", advice=gap)
+
 
 def load(platform: str, extensions: Iterable[str] = ()) -> Loaded:
     """Load one platform's plugin with the enabled extensions.
@@ -79,6 +98,7 @@ def load(platform: str, extensions: Iterable[str] = ()) -> Loaded:
             f"{source} was written for contract {facts.contract}, this crossdock knows contract {model.CONTRACT}.",
             advice="Update crossdock, or install an older version of the plugin.",
         )
+    _check_settings(facts.settings, source)
     manager = _manager(Verbs, Extensions, Events)
     _register(manager, platform, module, source, allowed=Verbs)
     verbs = frozenset(verb for verb in VERBS if getattr(manager.hook, verb).get_hookimpls())
@@ -86,15 +106,6 @@ def load(platform: str, extensions: Iterable[str] = ()) -> Loaded:
         extension = _find(EXTENSIONS, name)
         _register(manager, f"extension {name}", _import(extension), _source(extension), allowed=(Extensions, Events))
     return Loaded(name=platform, facts=facts, source=source, manager=manager, verbs=verbs)
-
-
-def load_extensions(extensions: Iterable[str]) -> pluggy.PluginManager:
-    """Return a manager of the enabled extensions alone, for broadcast events."""
-    manager = _manager(Extensions, Events)
-    for name in extensions:
-        point = _find(EXTENSIONS, name)
-        _register(manager, f"extension {name}", _import(point), _source(point), allowed=(Extensions, Events))
-    return manager
 
 
 def _manager(*specs: type) -> pluggy.PluginManager:
@@ -127,7 +138,7 @@ def _implementations(manager: pluggy.PluginManager, module: ModuleType) -> Itera
 def _check_implementation(
     hook: str, function: Callable[..., object], module: ModuleType, source: str, known: set[str]
 ) -> None:
-    """Refuse what pluggy accepts in silence: unknown hooks, defaults that are never filled, somebody else's function."""
+    """Refuse what pluggy accepts in silence: unknown hooks, defaults that are never filled, functions of others."""
     if hook not in known:
         raise PluginLoadError(f"{source} implements {hook!r}, which is no hook of contract {model.CONTRACT} for it.")
     for parameter in inspect.signature(function).parameters.values():
@@ -143,6 +154,17 @@ def _check_implementation(
         )
 
 
+def _check_settings(settings: object, source: str) -> None:
+    if not (isinstance(settings, type) and issubclass(settings, Settings)):
+        raise PluginLoadError(f"{source}: its settings are no subclass of Settings.")
+    for field in describe(settings):
+        if field.secret and field.type != "SecretStr":
+            raise PluginLoadError(
+                f"{source}: its setting {field.name} holds a secret within a {field.type}.",
+                advice="Make each secret a field of its own, SecretStr or SecretStr | None, so that it is kept sealed.",
+            )
+
+
 def _find(group: str, name: str) -> EntryPoint:
     points = installed(group)
     if name not in points:
@@ -150,13 +172,18 @@ def _find(group: str, name: str) -> EntryPoint:
             f"No {group.removeprefix('crossdock.')[:-1]} named {name!r} is installed.",
             advice=f"Install the package that brings it. Here are: {', '.join(points) or 'none'}.",
         )
-    return points[name]
+    if len(points[name]) > 1:
+        raise PluginLoadError(
+            f"Two packages offer {group} {name!r}: {' and '.join(sorted(map(_distribution, points[name])))}.",
+            advice="Uninstall one of them.",
+        )
+    return points[name][0]
 
 
 def _import(point: EntryPoint) -> ModuleType:
     try:
         module = point.load()
-    except (ImportError, AttributeError, SyntaxError, NameError, TypeError, ValueError) as error:
+    except _IMPORT_ERRORS as error:
         raise PluginLoadError(
             f"{_source(point)} cannot be imported: {type(error).__name__}: {error}.",
             advice="Install what it needs, or a version that fits.",
@@ -205,6 +232,7 @@ class Connector:
     def fetch_orders(self, cursor: Mapping[str, Any] | None) -> model.OrderPage:
         """See `Verbs.fetch_orders`; order and line ids are checked to be unique."""
         page = self._call("fetch_orders", model.OrderPage, cursor=cursor)
+        self._check_all("fetch_orders", page.orders, model.Order)
         seen = [order.id for order in page.orders]
         if len(set(seen)) < len(seen):
             raise self._broken("fetch_orders", "an order twice on one page")
@@ -242,6 +270,7 @@ class Connector:
     def map_status(self) -> tuple[model.PlatformStatus, ...]:
         """See `Verbs.map_status`; codes are checked to be unique."""
         statuses: tuple[model.PlatformStatus, ...] = self._call("map_status", tuple)
+        self._check_all("map_status", statuses, model.PlatformStatus)
         codes = [status.code for status in statuses]
         if len(set(codes)) < len(codes):
             raise self._broken("map_status", "a status code twice")
@@ -313,19 +342,19 @@ class Connector:
 
     def _results(self, verb: str, **arguments: Any) -> tuple[model.Result, ...]:
         results: tuple[model.Result, ...] = self._call(verb, tuple, **arguments)
-        if not all(isinstance(result, model.Result) for result in results):
-            raise self._broken(verb, "something that is no Result")
+        self._check_all(verb, results, model.Result)
         return results
+
+    def _check_all(self, verb: str, items: tuple[object, ...], kind: type) -> None:
+        if not all(isinstance(item, kind) for item in items):
+            raise self._broken(verb, f"something that is no {kind.__name__}")
 
     def _call(self, verb: str, expected: type[Answer], **arguments: Any) -> Answer:
         answer: Answer = self._ask(verb, expected, **arguments)
         return answer
 
     def _ask(self, verb: str, expected: type | tuple[type, ...], **arguments: Any) -> Any:
-        if not self.can(verb):
-            raise Unsupported(
-                f"{self.facts.title} cannot {verb} (account {self.account.name}).", advice=self._gap(verb)
-            )
+        self.loaded.require(verb, self.account.name)
         try:
             answer = getattr(self.loaded.manager.hook, verb)(account=self.account, **arguments)
         except RemoteError as error:
@@ -338,8 +367,33 @@ class Connector:
             raise self._broken(verb, "; ".join(faults[:5]))
         return answer
 
-    def _gap(self, verb: str) -> str:
-        return next((gap.reason for gap in self.facts.gaps if gap.what == verb), "Its plugin does not implement it.")
-
     def _broken(self, verb: str, what: str) -> ContractError:
         return ContractError(f"{self.loaded.source}, account {self.account.name}: {verb} answered with {what}.")
+
+
+# --- broadcasting ----------------------------------------------------------------------------------------------------
+
+
+class Broadcast:
+    """Tells the enabled extensions what happened, each by itself: one that fails is recorded and stops nothing.
+
+    Args:
+        extensions: names of the enabled extensions.
+
+    Raises:
+        PluginLoadError: one of them is not installed or breaks a rule.
+    """
+
+    def __init__(self, extensions: Iterable[str] = ()) -> None:
+        self._manager = _manager(Extensions, Events)
+        for name in extensions:
+            point = _find(EXTENSIONS, name)
+            _register(self._manager, f"extension {name}", _import(point), _source(point), allowed=(Extensions, Events))
+
+    def tell(self, event: str, **facts: Any) -> None:
+        """Tell every extension that listens to an event of `hookspecs.Events`."""
+        for listener in getattr(self._manager.hook, event).get_hookimpls():
+            try:
+                listener.function(**{name: facts[name] for name in listener.argnames})
+            except Exception:  # noqa: BLE001 - whatever a listener raises, the work that it hears about is done
+                LOG.exception("%s failed on %s", listener.plugin_name, event)

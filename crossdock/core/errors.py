@@ -20,7 +20,8 @@ CrossdockError                     exit code   what happens next
 ├── Fenced                            11       the run belongs to somebody else by now: nothing more is written
 └── Cancelled                         12       somebody asked the run to stop
 
-A failure of a call is raised; a refusal of one item is data (`model.Result`). Every text says where, what, and how to mend it.
+A failure of a call is raised; a refusal of one item is data (`model.Result`). Every text says where, what, and how to
+mend it.
 """
 
 from __future__ import annotations

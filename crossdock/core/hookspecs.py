@@ -1,12 +1,13 @@
 """The contract between the engine and its plugins and extensions, version 1 (draft).
 
-Addressed verbs take `account` first and reach the plugin of that account's platform only. They are eager: a verb returns
-when its work is done, never a generator, so that its errors surface inside the engine. The engine tells an error by its
-class (see `errors`): AuthError stops the account, Unavailable and RateLimited repeat the run later, Rejected is recorded for the
-one item, BadAnswer stops the verb and keeps the raw answer. A verb that a plugin does not implement is refused by name.
+Addressed verbs take `account` first and reach the plugin of that account's platform only. They are eager: a verb
+returns when its work is done, never a generator, so that its errors surface inside the engine. The engine tells an
+error by its class (see `errors`): AuthError stops the account, Unavailable and RateLimited repeat the run later,
+Rejected is recorded for the one item, BadAnswer stops the verb and keeps the raw answer. A verb that a plugin does
+not implement is refused by name.
 
-Must, for all: use only `account.http` to reach the platform and `account.clock` for time; raise on what it does not know.
-Must not, for all: retry, sleep, log whole requests, keep state outside of cursors, or touch another account.
+Must, for all: use only `account.http` to reach the platform and `account.clock` for time; raise on what it does not
+know. Must not, for all: retry, sleep, log whole requests, keep state outside of cursors, or touch another account.
 """
 
 from __future__ import annotations
@@ -47,16 +48,18 @@ class Verbs:
         Raises:
             RemoteError: the page is asked for again with the same cursor, later.
 
-        Must: give the same page for the same cursor on unchanged data; say `sweep="complete"` only if every open order
-        was listed since the sweep began, although the list may have shrunk meanwhile; accept every cursor it ever made.
-        Must not: leave out orders that it cannot understand (raise BadAnswer), or guess a status, a price or a quantity.
+        Must: give the same page for the same cursor on unchanged data; say `sweep="complete"` only if every open
+            order was listed since the sweep began, although the list may have shrunk meanwhile; accept every cursor
+            it ever made. Must not: leave out orders that it cannot understand (raise BadAnswer), or guess a status, a
+            price or a quantity.
         """
 
     @hookspec(firstresult=True)
     def accept_order(self, account: Account, order: model.Order, decision: model.Decision) -> model.Acceptance:
         """Tell the platform which positions of a proposal the seller takes and which it declines.
 
-        When: after the intent was written down; once per proposal, or again after a crash if `find_outcome` says Pending.
+        When: after the intent was written down; once per proposal, or again after a crash if `find_outcome` says
+            Pending.
 
         Args:
             account: the connected account.
@@ -151,7 +154,7 @@ class Verbs:
 
     @hookspec(firstresult=True)
     def fetch_products(self, account: Account, cursor: Mapping[str, Any] | None) -> model.ProductPage:
-        """Read the next page of what is listed on the platform, for linking and importing. Cursor as in fetch_orders."""
+        """Read the next page of what is listed there, for linking and importing. Cursor as in fetch_orders."""
 
     @hookspec(firstresult=True)
     def fetch_stock(self, account: Account, cursor: Mapping[str, Any] | None) -> model.StockPage:
@@ -211,10 +214,11 @@ class Verbs:
         When: before anything else is done for the account, for each intent that was left open.
 
         Returns:
-            Outcome where the platform shows how it ended; Pending where it shows that nothing was done (the engine calls
-            again); None where it cannot tell (the order is parked, its reservation kept).
+            Outcome where the platform shows how it ended; Pending where it shows that nothing was done (the engine
+            calls again); None where it cannot tell (the order is parked, its reservation kept).
 
-        Must: read only. A verb that creates something has this, or is declared idempotent, or unclear intents are parked.
+        Must: read only. A verb that creates something has this, or is declared idempotent, or unclear intents are
+            parked.
         """
 
 

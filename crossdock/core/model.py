@@ -712,26 +712,29 @@ class Plugin:
 
 
 def text_faults(value: object, where: str = "") -> Iterator[str]:
-    """Yield a sentence for each text, time or quantity within `value` that the store must not take.
+    """Yield a sentence for each text, time or number within `value` that the store must not take.
 
-    Refused are NUL and lone surrogates (no database keeps them), naive or foreign time, and Booleans or floats where
-    whole numbers stand.
+    Refused are NUL and lone surrogates (no database keeps them), naive or foreign time, and floats.
     """
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
             yield f"{where or 'text'}: has a NUL or a lone surrogate, which no database keeps"
     elif isinstance(value, datetime):
-        if value.tzinfo is None or value.utcoffset() != UTC.utcoffset(None):
+        if value.utcoffset() != UTC.utcoffset(None):
             yield f"{where or 'time'}: {value!r} is not in UTC"
     elif isinstance(value, float):
         yield f"{where or 'number'}: {value!r} is a float; use Decimal or int"
-    elif is_dataclass(value) and not isinstance(value, type):
-        for part in fields(value):
-            yield from text_faults(getattr(value, part.name), f"{where}.{part.name}" if where else part.name)
+    else:
+        for name, part in _parts_of(value):
+            yield from text_faults(part, f"{where}{name}".lstrip("."))
+
+
+def _parts_of(value: object) -> Iterator[tuple[str, object]]:
+    if is_dataclass(value) and not isinstance(value, type):
+        yield from ((f".{part.name}", getattr(value, part.name)) for part in fields(value))
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from text_faults(key, f"{where}[key]")
-            yield from text_faults(item, f"{where}[{key!r}]")
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from text_faults(item, f"{where}[{index}]")
+            yield "[key]", key
+            yield f"[{key!r}]", item
+    elif isinstance(value, list | tuple):
+        yield from ((f"[{index}]", item) for index, item in enumerate(value))

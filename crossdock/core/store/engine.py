@@ -1,9 +1,10 @@
 """The two ways into the database: `store.write()` and `store.read()`.
 
-A write takes SQLite's write lock at its start (BEGIN IMMEDIATE); SQLAlchemy's default would lose updates silently. On PostgreSQL
-row locks do that work. What a transaction says to runs and to the journal waits for its end (`Write.defer`): run rows and the
-journal are touched last and always in the same order, so two writers cannot lock each other out, and journal numbers are given
-in the order of commits, so a reader that remembers the last number misses nothing.
+A write takes SQLite's write lock at its start (BEGIN IMMEDIATE); SQLAlchemy's default would lose updates silently. On
+PostgreSQL row locks do that work. What a transaction says to runs and to the journal waits for its end
+(`Write.defer`): run rows and the journal are touched last and always in the same order, so two writers cannot lock
+each other out, and journal numbers are given in the order of commits, so a reader that remembers the last number
+misses nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Read:
 
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None
-    ) -> CursorResult[Any]:
+    ) -> CursorResult[*tuple[Any, ...]]:
         """Execute one statement, with one mapping or a list of them."""
         values = parameters if parameters is None or isinstance(parameters, Mapping) else list(parameters)
         return self.connection.execute(statement, values)
@@ -57,11 +58,16 @@ class Read:
 
 
 class Write(Read):
-    """A transaction that changes the store; it is written whole or not at all."""
+    """A transaction that changes the store; it is written whole or not at all.
+
+    Attributes:
+        scratch: where a module of the store gathers what its deferred action will need.
+    """
 
     def __init__(self, connection: Connection, now: datetime, store: Store) -> None:
         super().__init__(connection, now)
         self.store = store
+        self.scratch: dict[str, Any] = {}
         self._deferred: dict[tuple[str, ...], Callable[[Write], None]] = {}
         self._journal: list[dict[str, Any]] = []
         self._after: list[Callable[[], None]] = []
@@ -89,8 +95,8 @@ class Write(Read):
 
     def finish(self) -> None:
         """Do what was deferred, then number the journal (the store calls this)."""
-        for key in sorted(self._deferred):
-            self._deferred[key](self)
+        while self._deferred:
+            self._deferred.pop(min(self._deferred))(self)
         if self._journal:
             if self.postgresql:
                 self.connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": JOURNAL_LOCK})
@@ -119,6 +125,7 @@ class Store:
         self.on_queued: Callable[[Write, int, str, str], None] | None = None
         self._sqlite_turn = threading.Lock()
         self._local = threading.local()
+        self._writer = self.engine.execution_options(crossdock_write=True)
         self._reader = self.engine.execution_options(
             **({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if self.postgresql else {})
         )
@@ -138,11 +145,10 @@ class Store:
             raise RuntimeError("a write transaction within a write transaction")
         self._local.writing = True
         try:
-            with self._turn(), self.engine.connect().execution_options(crossdock_write=True) as connection:
-                with connection.begin():
-                    tx = Write(connection, self.clock.now(), self)
-                    yield tx
-                    tx.finish()
+            with self._turn(), self._writer.connect() as connection, connection.begin():
+                tx = Write(connection, self.clock.now(), self)
+                yield tx
+                tx.finish()
         finally:
             self._local.writing = False
         tx.committed()

@@ -1,7 +1,7 @@
 """Every table, in the order of its story: accounts, goods, stock, offers, orders, journal, runs.
 
-A status or state column holds the value of a closed enum of the module that owns the table. Times are aware UTC. Amounts stand
-beside their currency. What is unique in the world is unique here, by the database.
+A status or state column holds the value of a closed enum of the module that owns the table. Times are aware UTC.
+Amounts stand beside their currency. What is unique in the world is unique here, by the database.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ bundle_parts = Table(
     metadata,
     Column("bundle_id", Id, ForeignKey("variants.id"), primary_key=True),
     Column("part_id", Id, ForeignKey("variants.id"), primary_key=True, index=True),
-    Column("quantity", Integer, CheckConstraint("quantity > 0", name="positive"), nullable=False),
+    Column("quantity", Integer, nullable=False),
+    CheckConstraint("quantity > 0", name="positive"),
 )
 
 imports = Table(
@@ -182,7 +183,10 @@ stock = Table(
     Column("variant_id", Id, ForeignKey("variants.id"), primary_key=True),
     Column("warehouse", Key, ForeignKey("warehouses.name"), primary_key=True),
     Column("on_hand", Integer, nullable=False),
-    Column("reserved", Integer, CheckConstraint("reserved >= 0", name="reserved"), nullable=False),
+    Column("reserved", Integer, nullable=False),
+    CheckConstraint("reserved >= 0", name="reserved"),
+    # When somebody last counted; until then the quantity is unknown, which is not zero.
+    Column("counted_at", UtcTime),
 )
 
 # --- offers ----------------------------------------------------------------------------------------------------------
@@ -253,7 +257,23 @@ status_maps = Table(
     Column("account", Key, ForeignKey("accounts.id"), primary_key=True),
     Column("direction", Key, primary_key=True),
     Column("code", Key, primary_key=True),
-    Column("status_id", Id, ForeignKey("statuses.id"), nullable=False),
+    Column("status_id", Id, ForeignKey("statuses.id"), primary_key=True),
+)
+Index(
+    "uq_status_maps_in",
+    status_maps.c.account,
+    status_maps.c.code,
+    unique=True,
+    sqlite_where=status_maps.c.direction == "in",
+    postgresql_where=status_maps.c.direction == "in",
+)
+Index(
+    "uq_status_maps_out",
+    status_maps.c.account,
+    status_maps.c.status_id,
+    unique=True,
+    sqlite_where=status_maps.c.direction == "out",
+    postgresql_where=status_maps.c.direction == "out",
 )
 
 orders = Table(
@@ -375,8 +395,8 @@ Index(
     intents.c.verb,
     intents.c.subject,
     unique=True,
-    sqlite_where=intents.c.state.in_(["open", "unclear"]),
-    postgresql_where=intents.c.state.in_(["open", "unclear"]),
+    sqlite_where=intents.c.state.in_(["wanted", "open", "unclear"]),
+    postgresql_where=intents.c.state.in_(["wanted", "open", "unclear"]),
 )
 
 # --- journal ---------------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class Amount(TypeDecorator[Decimal]):
-    """Money as a whole number of 1/10000, since SQLite turns Numeric into float; its currency stands in its own column."""
+    """Money as a whole number of 1/10000 (SQLite turns Numeric into float); its currency is a column of its own."""
 
     impl = BigInteger
     cache_ok = True
@@ -86,8 +86,8 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Take JSONB where there is one."""
-        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else Text())
+        """Take JSONB where there is one; None is NULL on both."""
+        return dialect.type_descriptor(JSONB(none_as_null=True) if dialect.name == "postgresql" else Text())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Refuse NaN and foreign types; PostgreSQL's own type writes the text itself."""

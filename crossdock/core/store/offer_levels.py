@@ -1,0 +1,208 @@
+"""What the platforms have to be told of stock: one row per offer and remote warehouse.
+
+`version` goes up with every change, `sent_version` says which one the platform acknowledged; while they differ the
+row is pending, so a change that arrives during a push is never lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import and_, bindparam, func, insert, or_, select, tuple_, update
+
+from crossdock.core.config import Options
+from crossdock.core.model import Offer
+from crossdock.core.store import runs
+from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.tables import accounts, bundle_parts, offer_levels, offers, variants
+
+STOCK_JOB = "stock"
+
+_LEVELS = (
+    select(offer_levels, offers, variants.c.sku)
+    .select_from(offer_levels.join(offers, offers.c.id == offer_levels.c.offer_id).join(variants))
+    .order_by(offer_levels.c.offer_id, offer_levels.c.warehouse)
+)
+
+
+class LevelState(StrEnum):
+    """Where a level stands; closed."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingLevel:
+    """An offer whose level is to be told: which version of it, and what the platform acknowledged last."""
+
+    offer: Offer
+    variant_id: int
+    warehouse: str
+    version: int
+    acknowledged: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How one level ended: the version that was meant, the state, the acknowledged units, the platform's words."""
+
+    offer_id: int
+    warehouse: str
+    version: int
+    state: LevelState
+    acknowledged: int | None = None
+    code: str = ""
+    words: str = ""
+
+
+def ensure(tx: Write, account: str, offer_ids: Iterable[int]) -> None:
+    """Make a pending row for each offer that has none, and ask for the push."""
+    ids = sorted(set(offer_ids))
+    known = {
+        row.offer_id for row in tx.execute(select(offer_levels.c.offer_id).where(offer_levels.c.account == account))
+    }
+    fresh = [offer_id for offer_id in ids if offer_id not in known]
+    if not fresh:
+        return
+    row = {"warehouse": "", "account": account, "version": 1, "sent_version": 0, "state": LevelState.PENDING.value}
+    tx.execute(insert(offer_levels), [{"offer_id": offer_id, "changed_at": tx.now, **row} for offer_id in fresh])
+    _ask_for_push(tx, {account})
+
+
+def mark_changed(tx: Write, variant_ids: Iterable[int]) -> None:
+    """Make every offer of these variants, and of bundles made of them, pending at the end of the transaction."""
+    tx.scratch.setdefault("changed", set()).update(variant_ids)
+    tx.defer(("0 stock offers",), _mark_changed)
+
+
+def _mark_changed(tx: Write) -> None:
+    changed = sorted(tx.scratch.pop("changed"))
+    concerned: set[str] = set()
+    for start in range(0, len(changed), 500):
+        part = changed[start : start + 500]
+        bundles = select(bundle_parts.c.bundle_id).where(bundle_parts.c.part_id.in_(part))
+        listed = select(offers.c.id).where(or_(offers.c.variant_id.in_(part), offers.c.variant_id.in_(bundles)))
+        rows = select(offer_levels.c.offer_id).where(offer_levels.c.offer_id.in_(listed))
+        tx.execute(rows.order_by(offer_levels.c.offer_id, offer_levels.c.warehouse).with_for_update())
+        change = (
+            update(offer_levels)
+            .where(offer_levels.c.offer_id.in_(listed))
+            .values(version=offer_levels.c.version + 1, state=LevelState.PENDING.value, changed_at=tx.now)
+            .returning(offer_levels.c.account)
+        )
+        concerned.update(tx.execute(change).scalars())
+    _ask_for_push(tx, concerned)
+
+
+def _ask_for_push(tx: Write, account_ids: set[str]) -> None:
+    query = select(accounts.c.id, accounts.c.options).where(
+        accounts.c.id.in_(sorted(account_ids)),
+        and_(accounts.c.armed, accounts.c.stock, accounts.c.stopped_at.is_(None)),
+    )
+    for account, options in tx.execute(query):
+        if Options.model_validate(options).stock_trigger == "change":
+            runs.ask(tx, account, STOCK_JOB, asked_by="stock change")
+
+
+def pending(tx: Read, account: str, *, after: PendingLevel | None = None, limit: int = 1000) -> list[PendingLevel]:
+    """Return pending levels of an account in the order of offers and warehouses, `after` the last one seen."""
+    query = _LEVELS.where(
+        offer_levels.c.account == account,
+        offer_levels.c.state == LevelState.PENDING.value,
+    )
+    if after is not None:
+        place = tuple_(offer_levels.c.offer_id, offer_levels.c.warehouse)
+        query = query.where(place > (int(after.offer.id), after.warehouse))
+    return [_pending(row._mapping) for row in tx.execute(query.limit(limit))]
+
+
+def refresh(tx: Read, levels: Sequence[PendingLevel]) -> list[PendingLevel]:
+    """Return these levels as they stand now."""
+    ids = sorted({int(level.offer.id) for level in levels})
+    wanted = {(level.offer.id, level.warehouse) for level in levels}
+    found = [_pending(row._mapping) for row in tx.execute(_LEVELS.where(offer_levels.c.offer_id.in_(ids)))]
+    return [level for level in found if (level.offer.id, level.warehouse) in wanted]
+
+
+def _pending(row: Any) -> PendingLevel:
+    offer = Offer(
+        id=str(row[offers.c.id]),
+        sku=row[variants.c.sku],
+        market=row[offers.c.market],
+        scope=row[offers.c.scope],
+        remote_id=row[offers.c.remote_id],
+        keys=row[offers.c["keys"]],
+    )
+    return PendingLevel(
+        offer=offer,
+        variant_id=row[offers.c.variant_id],
+        warehouse=row[offer_levels.c.warehouse],
+        version=row[offer_levels.c.version],
+        acknowledged=row[offer_levels.c.acknowledged],
+    )
+
+
+def count_offers(tx: Read, account: str) -> int:
+    """Return how many offers of an account have a level."""
+    query = select(func.count()).select_from(offer_levels).where(offer_levels.c.account == account)
+    return int(tx.scalar(query))
+
+
+def record(tx: Write, told: Sequence[Told]) -> None:
+    """Write down how levels ended; a level that changed meanwhile stays pending.
+
+    What the platform acknowledged is kept in any case: it is what stands there now.
+    """
+    if not told:
+        return
+    same = (offer_levels.c.offer_id == bindparam("offer"), offer_levels.c.warehouse == bindparam("place"))
+    values = [_values(item) for item in sorted(told, key=lambda item: (item.offer_id, item.warehouse))]
+    known = [item for item in values if item["units"] is not None]
+    if known:
+        tx.execute(update(offer_levels).where(*same).values(acknowledged=bindparam("units"), sent_at=tx.now), known)
+    tx.execute(
+        update(offer_levels)
+        .where(*same, offer_levels.c.version == bindparam("meant"))
+        .values(
+            sent_version=bindparam("meant"), state=bindparam("how"), code=bindparam("coded"), words=bindparam("said")
+        ),
+        values,
+    )
+
+
+def _values(item: Told) -> dict[str, Any]:
+    return {
+        "offer": item.offer_id,
+        "place": item.warehouse,
+        "meant": item.version,
+        "how": item.state.value,
+        "units": item.acknowledged,
+        "coded": item.code or None,
+        "said": item.words or None,
+    }
+
+
+def summary(tx: Read, account: str) -> dict[str, int]:
+    """Return how many levels of an account stand in each state."""
+    query = (
+        select(offer_levels.c.state, func.count())
+        .where(offer_levels.c.account == account)
+        .group_by(offer_levels.c.state)
+    )
+    return {state: int(number) for state, number in tx.execute(query)}
+
+
+def retry_errors(tx: Write, account: str) -> int:
+    """Make refused levels pending again, so that the next push tries them; return their number."""
+    change = (
+        update(offer_levels)
+        .where(offer_levels.c.account == account, offer_levels.c.state == LevelState.ERROR.value)
+        .values(state=LevelState.PENDING.value, version=offer_levels.c.version + 1)
+    )
+    return tx.execute(change).rowcount

@@ -1,0 +1,135 @@
+"""The single steps of which every change of an order is made: states, ids, reservations, parking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, insert, update
+
+from crossdock.core.model import Meaning, RemoteId
+from crossdock.core.store import stock
+from crossdock.core.store.engine import Write
+from crossdock.core.store.journal import Kind
+from crossdock.core.store.orders import LineRow, LineState, OrderRow, OrderState, ParkedFor, remote_ids
+from crossdock.core.store.tables import order_ids, order_lines, orders
+
+RESERVING = frozenset({Meaning.PENDING, Meaning.NEW, Meaning.CONFIRMED, Meaning.PACKED})
+
+
+# --- ids and states
+
+
+def attach_ids(tx: Write, account: str, order_id: int, names: Iterable[RemoteId]) -> None:
+    """Make further remote ids lead to an order; one that leads there already is left alone."""
+    known = set(remote_ids(tx, order_id))
+    rows = [id_row(account, order_id, name) for name in dict.fromkeys(names) if name not in known]
+    if rows:
+        tx.execute(insert(order_ids), rows)
+
+
+def id_row(account: str, order_id: int, name: RemoteId) -> dict[str, Any]:
+    """Return the row that makes a remote id lead to an order."""
+    return {
+        "account": account,
+        "kind": name.kind,
+        "scope": name.scope,
+        "remote_id": name.value,
+        "order_id": order_id,
+    }
+
+
+def set_state(tx: Write, row: OrderRow, state: OrderState, *, decided: bool = False) -> None:
+    """Put an order into a state; `decided` also notes the moment."""
+    values: dict[str, Any] = {"state": state.value, "changed_at": tx.now}
+    if decided:
+        values["decided_at"] = tx.now
+    tx.execute(update(orders).where(orders.c.id == row.id).values(**values))
+
+
+def set_lines(tx: Write, line_ids: Sequence[int], state: LineState, reason: str | None) -> None:
+    """Put lines into a state, with the reason; none of them is short any more."""
+    if line_ids:
+        change = update(order_lines).where(order_lines.c.id == bindparam("line"))
+        tx.execute(change.values(state=state.value, reason=reason, short=False), [{"line": line} for line in line_ids])
+
+
+# --- reservations
+
+
+def reserve_open(tx: Write, rows: Sequence[OrderRow], warehouses: Sequence[str]) -> list[tuple[int, str]]:
+    """Reserve what the lines of these orders still need; a won line that finds too little is short.
+
+    Returns:
+        Order number and SKU (or name) of each won line that is short now.
+    """
+    lines = [(row, line) for row in rows for line in row.lines if _wants_stock(row, line)]
+    wants = [
+        stock.Want(line_id=line.id, variant_id=line.variant_id, quantity=open_units(line))
+        for _, line in lines
+        if line.variant_id is not None
+    ]
+    chosen = stock.reserve(tx, wants, warehouses)
+    held = [
+        {"line": want.line_id, "units": want.quantity, "place": chosen[want.line_id]}
+        for want in wants
+        if want.line_id in chosen
+    ]
+    change = update(order_lines).where(order_lines.c.id == bindparam("line"))
+    if held:
+        tx.execute(change.values(reserved=bindparam("units"), warehouse=bindparam("place"), short=False), held)
+    short = [(row.id, line) for row, line in lines if line.state is LineState.WON and line.id not in chosen]
+    if short:
+        # The warehouse is where they will be missed when they are shipped all the same.
+        tx.execute(change.values(short=True, warehouse=warehouses[0]), [{"line": line.id} for _, line in short])
+    return [(number, line.sku or line.name) for number, line in short]
+
+
+def _wants_stock(row: OrderRow, line: LineRow) -> bool:
+    open_here = row.state in (OrderState.PROPOSED, OrderState.OPEN)
+    alive = line.state in (LineState.PROPOSED, LineState.WON)
+    sale = line.variant_id is not None and line.price > 0 and open_units(line) > 0
+    return open_here and alive and sale and not line.reserved and (row.meaning is None or row.meaning in RESERVING)
+
+
+def open_units(line: LineRow) -> int:
+    """Return the units that are neither cancelled nor shipped."""
+    return line.quantity - line.cancelled - line.shipped
+
+
+def free(tx: Write, lines: Iterable[LineRow]) -> None:
+    """Give back all that these lines hold reserved."""
+    held = [line for line in lines if line.reserved]
+    stock.release(tx, {line.id: line.reserved for line in held})
+    if held:
+        change = update(order_lines).where(order_lines.c.id == bindparam("line")).values(reserved=0)
+        tx.execute(change, [{"line": line.id} for line in held])
+
+
+# --- parking
+
+
+def park(tx: Write, row: OrderRow, code: ParkedFor, because: str, *, actor: str) -> None:
+    """Let an order wait for a person."""
+    change = update(orders).where(orders.c.id == row.id)
+    tx.execute(change.values(parked_code=code.value, parked_because=because, changed_at=tx.now))
+    payload = {"code": code.value, "because": because}
+    tx.journal(Kind.PARKED, account=row.account, order_id=row.id, actor=actor, payload=payload)
+
+
+def unpark(tx: Write, row: OrderRow, *, actor: str) -> None:
+    """End the waiting of a parked order."""
+    change = update(orders).where(orders.c.id == row.id)
+    tx.execute(change.values(parked_code=None, parked_because=None, changed_at=tx.now))
+    tx.journal(Kind.UNPARKED, account=row.account, order_id=row.id, actor=actor, payload={"was": row.parked_code})
+
+
+def park_without_vat(tx: Write, row: OrderRow, *, actor: str) -> str | None:
+    """Park an order of which a sold line has no VAT rate (a proposal may be won first); return why, or None."""
+    bare = [line for line in row.lines if line.state is LineState.WON and line.vat_rate is None]
+    if row.state is not OrderState.OPEN or not bare or row.parked_code is not None:
+        return None
+    names = ", ".join(line.sku or line.name for line in bare[:5])
+    because = f"No VAT rate is known for {names}: give the product or the account one."
+    park(tx, row, ParkedFor.VAT, because, actor=actor)
+    return because

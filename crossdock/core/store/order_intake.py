@@ -1,0 +1,458 @@
+"""Taking in what a platform reports: new orders, changed ones, ones seen again.
+
+A page is one transaction with its ids, reservations and journal, and repeating it changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from crossdock.core.config import Options
+from crossdock.core.errors import UnknownStatus
+from crossdock.core.model import Meaning, Order, OrderLine, RemoteId
+from crossdock.core.store import catalog, statuses
+from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.journal import Kind
+from crossdock.core.store.order_changes import (
+    attach_ids,
+    free,
+    id_row,
+    park_without_vat,
+    reserve_open,
+    set_lines,
+    set_state,
+    unpark,
+)
+from crossdock.core.store.order_outcome import ship_lines
+from crossdock.core.store.orders import ORDER_CODEC, LineRow, LineState, OrderRow, OrderState, ParkedFor, get, get_many
+from crossdock.core.store.tables import offers, order_copies, order_ids, order_lines, order_versions, orders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """Whose orders are taken in.
+
+    Args:
+        account: the account's id.
+        options: its options: warehouses, VAT.
+        countries: the country of each of its markets, for VAT while no address is known.
+        not_before: orders bought earlier are left alone.
+        actor: who does it, for the journal.
+        sweep: the number of the sweep that is under way.
+    """
+
+    account: str
+    options: Options
+    countries: Mapping[str, str] = field(default_factory=dict)
+    not_before: datetime | None = None
+    actor: str = "orders"
+    sweep: int = 0
+
+
+@dataclass(slots=True)
+class Taken:
+    """What taking in a page did: order ids by what happened, and those that need a person."""
+
+    added: list[int] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
+    unchanged: int = 0
+    early: int = 0
+    parked: dict[int, str] = field(default_factory=dict)
+    short: list[tuple[int, str]] = field(default_factory=list)
+
+
+# --- taking in
+
+
+def take_in(tx: Write, intake: Intake, page: Sequence[Order]) -> Taken:
+    """Take in what a platform reported: new orders, changed ones, ones seen again.
+
+    Args:
+        tx: the transaction which also keeps the cursor.
+        intake: whose orders these are.
+        page: in the order in which reservations are served.
+
+    Returns:
+        What happened, for the run's counts and events.
+    """
+    taken = Taken()
+    known = _known(tx, intake.account, page)
+    fresh: list[Order] = []
+    for order in page:
+        number = known.get(order.id)
+        if number is not None:
+            _see_again(tx, intake, number, order, taken)
+        elif order.echo and _is_echo(tx, intake, order):
+            taken.unchanged += 1
+        elif intake.not_before is not None and order.placed_at < intake.not_before:
+            taken.early += 1
+        else:
+            fresh.append(order)
+    joined = _proposals_of(tx, intake.account, [order for order in fresh if not order.proposal])
+    for order in fresh:
+        if order.id in joined:
+            attach_ids(tx, intake.account, joined[order.id], (order.id, *order.also))
+            _see_again(tx, intake, joined[order.id], order, taken)
+    _add(tx, intake, [order for order in fresh if order.id not in joined], taken)
+    return taken
+
+
+def _known(tx: Read, account: str, page: Sequence[Order]) -> dict[RemoteId, int]:
+    """Return the order of each id on the page that the store knows; an alias leads to its order too."""
+    names = {name: order.id for order in page for name in (order.id, *order.also)}
+    values = sorted({name.value for name in names})
+    query = select(order_ids).where(order_ids.c.account == account, order_ids.c.remote_id.in_(values))
+    found: dict[RemoteId, int] = {}
+    for row in tx.execute(query).mappings():
+        name = RemoteId(kind=row["kind"], scope=row["scope"], value=row["remote_id"])
+        if name in names:
+            found[names[name]] = row["order_id"]
+    return found
+
+
+def _is_echo(tx: Write, intake: Intake, order: Order) -> bool:
+    """Whether the hub itself wrote this order there; then its remote id is noted on the copy."""
+    number = (order.echo or "").removeprefix("crossdock-")
+    if not number.isdecimal():
+        return False
+    copy = (order_copies.c.order_id == int(number), order_copies.c.account == intake.account)
+    return tx.execute(update(order_copies).where(*copy).values(remote_id=order.id.value)).rowcount == 1
+
+
+def _proposals_of(tx: Read, account: str, page: Sequence[Order]) -> dict[RemoteId, int]:
+    """Find the proposal that an order came out of by the ids of its positions.
+
+    Platforms may keep the ids of positions from proposal to order. Where all of an order's positions have the ids,
+    products and quantities of one proposal's, it is that one; where they do not, the order is simply new.
+    """
+    lines = sorted({line.id for order in page for line in order.lines})
+    if not lines:
+        return {}
+    undecided = (OrderState.PROPOSED, OrderState.UNKNOWN, OrderState.GONE, OrderState.LOST)
+    columns = (order_lines.c.order_id, orders.c.scope, order_lines.c.remote_id, order_lines.c.quantity)
+    query = (
+        select(*columns, order_lines.c.product_id, order_lines.c.gtin)
+        .select_from(order_lines.join(orders))
+        .where(orders.c.account == account, orders.c.state.in_(undecided), order_lines.c.remote_id.in_(lines))
+    )
+    signs: dict[int, set[tuple[object, ...]]] = defaultdict(set)
+    for number, *sign in tx.execute(query):
+        signs[number].add(tuple(sign))
+    found: dict[RemoteId, int] = {}
+    for order in page:
+        wanted = {(order.id.scope, line.id, line.quantity, line.product_id, line.gtin) for line in order.lines}
+        fits = [number for number, there in signs.items() if wanted and wanted <= there]
+        if len(fits) == 1:
+            found[order.id] = fits[0]
+    return found
+
+
+# --- new orders
+
+
+def _add(tx: Write, intake: Intake, page: Sequence[Order], taken: Taken) -> None:
+    if not page:
+        return
+    heads = [_head(tx, intake, order) for order in page]
+    numbers = list(tx.execute(insert(orders).returning(orders.c.id, sort_by_parameter_order=True), heads).scalars())
+    names = [
+        id_row(intake.account, number, name)
+        for number, order in zip(numbers, page, strict=True)
+        for name in dict.fromkeys((order.id, *order.also))
+    ]
+    tx.execute(insert(order_ids), names)
+    _add_lines(tx, intake, dict(zip(numbers, page, strict=True)))
+    for number, order in zip(numbers, page, strict=True):
+        payload = {"remote": str(order.id), "state": "proposed" if order.proposal else "open"}
+        tx.journal(Kind.CREATED, account=intake.account, order_id=number, actor=intake.actor, payload=payload)
+    taken.added.extend(numbers)
+    fresh = get_many(tx, numbers)
+    taken.short.extend(reserve_open(tx, fresh, intake.options.warehouses))
+    for row, head in zip(fresh, heads, strict=True):
+        if head["parked_because"]:
+            _told_parked(tx, intake, row.id, head["parked_code"], head["parked_because"], taken)
+        else:
+            _check_vat(tx, intake, row, taken)
+
+
+def _head(tx: Write, intake: Intake, order: Order) -> dict[str, Any]:
+    content = ORDER_CODEC.dump_python(order, mode="json")
+    status = _status(tx, intake.account, order.status)
+    return {
+        "account": intake.account,
+        "scope": order.id.scope,
+        "market": order.market,
+        "state": OrderState.PROPOSED.value if order.proposal else OrderState.OPEN.value,
+        "currency": order.lines[0].price.currency if order.lines else "",
+        "placed_at": order.placed_at,
+        "seen_at": tx.now,
+        "changed_at": tx.now,
+        "sweep": intake.sweep,
+        "version": 1,
+        "content": content,
+        "hash": digest(content),
+        **status,
+    }
+
+
+def _status(tx: Write, account: str, code: str) -> dict[str, Any]:
+    """Return the columns that say an order's status; what nobody mapped parks the order."""
+    cache: dict[tuple[str, str], dict[str, Any]] = tx.scratch.setdefault("statuses", {})
+    if (account, code) not in cache:
+        columns: dict[str, Any] = {"platform_status": code, "status_id": None, "meaning": None}
+        columns |= {"parked_code": None, "parked_because": None}
+        try:
+            status_id, meaning = statuses.inwards(tx, account, code)
+            columns |= {"status_id": status_id, "meaning": meaning.value}
+        except UnknownStatus as error:
+            columns |= {"parked_code": ParkedFor.STATUS.value, "parked_because": str(error)}
+        cache[account, code] = columns
+    return cache[account, code]
+
+
+def digest(content: object) -> str:
+    """Return the hash by which an unchanged order is known."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _add_lines(tx: Write, intake: Intake, page: Mapping[int, Order]) -> None:
+    matched = _match(tx, intake.account, [line for order in page.values() for line in order.lines])
+    rates = catalog.vat_rates(tx, set(matched.values()))
+    rows = [
+        _line_values(intake, order, number, position, line, matched, rates)
+        for number, order in page.items()
+        for position, line in enumerate(order.lines)
+    ]
+    if rows:
+        tx.execute(insert(order_lines), rows)
+
+
+def _line_values(
+    intake: Intake,
+    order: Order,
+    number: int,
+    position: int,
+    line: OrderLine,
+    matched: Mapping[LineKey, int],
+    rates: Mapping[int, Mapping[str, str]],
+) -> dict[str, Any]:
+    variant = matched.get(_line_key(line))
+    rate, source = _vat(intake, order, line, rates.get(variant, {}) if variant is not None else {})
+    return {
+        "order_id": number,
+        "position": position,
+        "remote_id": line.id,
+        "sku": line.sku,
+        "gtin": line.gtin,
+        "product_id": line.product_id,
+        "name": line.name,
+        "quantity": line.quantity,
+        "price": line.price.amount,
+        "currency": line.price.currency,
+        "variant_id": variant,
+        "state": (LineState.PROPOSED if order.proposal else LineState.WON).value,
+        "vat_rate": rate,
+        "vat_source": source,
+        "net_price": None if rate is None else net(line.price.amount, rate),
+        "reserved": 0,
+        "shipped": 0,
+        "cancelled": line.cancelled,
+        "short": False,
+    }
+
+
+def net(gross: Decimal, rate: Decimal) -> Decimal:
+    """Return the price without VAT of `rate` percent, to the hundredth of a cent."""
+    return (gross / (1 + rate / 100)).quantize(Decimal("0.0001"))
+
+
+def _vat(
+    intake: Intake, order: Order, line: OrderLine, product_rates: Mapping[str, str]
+) -> tuple[Decimal | None, str | None]:
+    """Return rate and source: the platform's, the product's for the country, the market's or the account's."""
+    if line.vat_rate is not None:
+        return line.vat_rate, "platform"
+    country = next((place.country for place in (order.shipping, order.billing) if place and place.country), None)
+    country = country or intake.countries.get(order.market, "")
+    for place in (country, catalog.ANY_COUNTRY):
+        if place in product_rates:
+            return Decimal(product_rates[place]), f"product {place}"
+    if order.market in intake.options.vat_rates:
+        return intake.options.vat_rates[order.market], f"market {order.market}"
+    if intake.options.vat_rate is not None:
+        return intake.options.vat_rate, "account"
+    return None, None
+
+
+LineKey = tuple[str | None, str | None, str | None]
+
+
+def _line_key(line: OrderLine) -> LineKey:
+    return line.sku, line.product_id, line.gtin
+
+
+def _match(tx: Read, account: str, lines: Sequence[OrderLine]) -> dict[LineKey, int]:
+    """Find the variant of each line: by SKU, else by the linked offer, else by a GTIN that only one variant has."""
+    by_sku = catalog.ids_by_sku(tx, {line.sku for line in lines if line.sku})
+    listed = {line.product_id for line in lines if line.product_id and line.sku not in by_sku}
+    query = select(offers.c.remote_id, offers.c.variant_id).where(
+        offers.c.account == account, offers.c.remote_id.in_(sorted(listed))
+    )
+    by_offer: dict[str, int] = {row.remote_id: row.variant_id for row in tx.execute(query)} if listed else {}
+    rest = {line.gtin for line in lines if line.gtin and line.sku not in by_sku and line.product_id not in by_offer}
+    by_gtin = catalog.ids_by_gtin(tx, rest)
+    found: dict[LineKey, int] = {}
+    for line in lines:
+        variant = by_sku.get(line.sku or "") or by_offer.get(line.product_id or "") or by_gtin.get(line.gtin or "")
+        if variant is not None:
+            found[_line_key(line)] = variant
+    return found
+
+
+def _told_parked(tx: Write, intake: Intake, number: int, code: str, because: str, taken: Taken) -> None:
+    taken.parked[number] = because
+    payload = {"code": code, "because": because}
+    tx.journal(Kind.PARKED, account=intake.account, order_id=number, actor=intake.actor, payload=payload)
+
+
+def _check_vat(tx: Write, intake: Intake, row: OrderRow, taken: Taken) -> None:
+    because = park_without_vat(tx, row, actor=intake.actor)
+    if because:
+        taken.parked[row.id] = because
+
+
+# --- orders seen again
+
+
+def _see_again(tx: Write, intake: Intake, number: int, order: Order, taken: Taken) -> None:
+    row = get(tx, number, lock=True)
+    if order.proposal:
+        _see_proposal_again(tx, intake, row, order, taken)
+        return
+    content = ORDER_CODEC.dump_python(order, mode="json")
+    undecided = row.state in (OrderState.PROPOSED, OrderState.UNKNOWN, OrderState.GONE, OrderState.LOST)
+    if digest(content) == row.hash and not undecided:
+        taken.unchanged += 1
+        return
+    if undecided:
+        _won_elsewhere(tx, row, order, intake.actor)
+    _new_version(tx, intake, row, order, content)
+    current = get(tx, number)
+    taken.short.extend(reserve_open(tx, [current], intake.options.warehouses))
+    _check_vat(tx, intake, current, taken)
+    taken.changed.append(number)
+
+
+def _see_proposal_again(tx: Write, intake: Intake, row: OrderRow, order: Order, taken: Taken) -> None:
+    """A proposal that is listed again: still waiting, back after it seemed gone, or listed late after its decision."""
+    if row.state not in (OrderState.PROPOSED, OrderState.GONE):
+        taken.unchanged += 1
+        return
+    if row.sweep != intake.sweep:
+        tx.execute(update(orders).where(orders.c.id == row.id).values(sweep=intake.sweep))
+    content = ORDER_CODEC.dump_python(order, mode="json")
+    if row.state is OrderState.PROPOSED and digest(content) == row.hash:
+        taken.unchanged += 1
+        return
+    if row.state is OrderState.GONE:
+        set_state(tx, row, OrderState.PROPOSED)
+        set_lines(tx, [line.id for line in row.lines], LineState.PROPOSED, None)
+    _new_version(tx, intake, row, order, content)
+    taken.short.extend(reserve_open(tx, [get(tx, row.id)], intake.options.warehouses))
+    taken.changed.append(row.id)
+
+
+def _won_elsewhere(tx: Write, row: OrderRow, order: Order, actor: str) -> None:
+    """A proposal turned out to be an order: won without our hearing so, or accepted in the platform's own panel."""
+    won = {line.id for line in order.lines}
+    kept = [line for line in row.lines if line.remote_id in won]
+    rest = [line for line in row.lines if line.remote_id not in won and line.state is LineState.PROPOSED]
+    set_state(tx, row, OrderState.OPEN, decided=True)
+    set_lines(tx, [line.id for line in kept], LineState.WON, None)
+    set_lines(tx, [line.id for line in rest], LineState.DECLINED, "decided on the platform")
+    free(tx, rest)
+    if row.parked_code == ParkedFor.OUTCOME:
+        unpark(tx, row, actor=actor)
+    tx.journal(Kind.WON, account=row.account, order_id=row.id, actor="platform", payload={"remote": str(order.id)})
+
+
+def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order, content: Any) -> None:
+    """Write what the platform says now: the head, the lines, the difference; flag the copies sent on."""
+    was = ORDER_CODEC.dump_python(row.order, mode="json")
+    changed = {path: [old, new] for path, old, new in difference(was, content)}
+    status = _status(tx, row.account, order.status)
+    if row.parked_code not in (None, ParkedFor.STATUS):
+        status = {name: value for name, value in status.items() if not name.startswith("parked")}
+    values = {"content": content, "hash": digest(content), "version": row.version + 1, "changed_at": tx.now}
+    tx.execute(update(orders).where(orders.c.id == row.id).values(**values, **status))
+    tx.execute(
+        insert(order_versions),
+        {"order_id": row.id, "version": row.version + 1, "at": tx.now, "difference": changed},
+    )
+    tx.execute(update(order_copies).where(order_copies.c.order_id == row.id).values(stale=True))
+    _update_lines(tx, intake, row, order)
+    kind = Kind.STATUS if order.status != row.platform_status else Kind.EDITED
+    payload = {"version": row.version + 1, "changed": sorted(changed)}
+    tx.journal(kind, account=row.account, order_id=row.id, actor=intake.actor, payload=payload)
+
+
+def _update_lines(tx: Write, intake: Intake, row: OrderRow, order: Order) -> None:
+    """Bring the lines to what the order says now: changed ones are reserved anew, vanished ones cancelled."""
+    there = {line.remote_id: line for line in row.lines}
+    incoming = {line.id: line for line in order.lines}
+    gone = [line for name, line in there.items() if name not in incoming and line.state is LineState.WON]
+    if gone and not order.proposal:
+        free(tx, gone)
+        set_lines(tx, [line.id for line in gone], LineState.CANCELLED, "no longer part of the order")
+    changed = [there[name] for name, line in incoming.items() if name in there and _differs(there[name], line)]
+    free(tx, changed)
+    matched = _match(tx, row.account, order.lines)
+    rates = catalog.vat_rates(tx, set(matched.values()))
+    for position, line in enumerate(order.lines):
+        values = _line_values(intake, order, row.id, position, line, matched, rates)
+        old = there.get(line.id)
+        if old is None:
+            tx.execute(insert(order_lines), values)
+            continue
+        kept = ("order_id", "reserved", "shipped", "state", "short")
+        values = {name: value for name, value in values.items() if name not in kept}
+        values["variant_id"] = old.variant_id or values["variant_id"]
+        values["cancelled"] = max(old.cancelled, line.cancelled)
+        tx.execute(update(order_lines).where(order_lines.c.id == old.id).values(**values))
+    if order.status != row.platform_status:
+        _follow_status(tx, row)
+
+
+def _differs(old: LineRow, new: OrderLine) -> bool:
+    return old.quantity != new.quantity or new.cancelled > old.cancelled
+
+
+def _follow_status(tx: Write, row: OrderRow) -> None:
+    """Let stock follow what the platform says of the whole order: shipped goods leave, cancelled ones come free."""
+    current = get(tx, row.id)
+    if current.meaning in (Meaning.SHIPPED, Meaning.DELIVERED):
+        ship_lines(tx, current, {line.id: line.reserved for line in current.lines if line.reserved}, actor="platform")
+    elif current.meaning is Meaning.CANCELLED:
+        free(tx, current.lines)
+        set_lines(tx, [line.id for line in current.lines], LineState.CANCELLED, "cancelled on the platform")
+        set_state(tx, current, OrderState.CANCELLED)
+
+
+def difference(old: Any, new: Any, path: str = "") -> Iterable[tuple[str, Any, Any]]:
+    """Yield (path, old, new) for each leaf in which two JSON values differ; lists of lines are compared by line id."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):
+            yield from difference(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif path == "lines" and isinstance(old, list) and isinstance(new, list):
+        yield from difference({line["id"]: line for line in old}, {line["id"]: line for line in new}, path)
+    elif old != new:
+        yield path, old, new

@@ -1,0 +1,214 @@
+"""Orders as they are kept, and how they are read.
+
+An order is one purchase of one account under all its remote ids. A proposal waits for a decision; an order that comes
+without ever having been a proposal, or after one was decided in the platform's own panel, is open at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import or_, select
+
+from crossdock.core.errors import NotFoundHere
+from crossdock.core.model import Meaning, Order, RemoteId
+from crossdock.core.store.engine import Read
+from crossdock.core.store.tables import intents, order_ids, order_lines, order_versions, orders
+
+ORDER_CODEC: TypeAdapter[Order] = TypeAdapter(Order)
+
+
+class OrderState(StrEnum):
+    """Where an order stands in the hub; closed."""
+
+    PROPOSED = "proposed"
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    DONE = "done"
+    LOST = "lost"
+    DECLINED = "declined"
+    GONE = "gone"
+    CANCELLED = "cancelled"
+
+
+class LineState(StrEnum):
+    """Where a line stands; closed."""
+
+    PROPOSED = "proposed"
+    WON = "won"
+    LOST = "lost"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+
+
+class ParkedFor(StrEnum):
+    """Why an order waits for a person; closed."""
+
+    STATUS = "unknown_status"
+    VAT = "no_vat_rate"
+    OUTCOME = "outcome_unknown"
+    PRICE = "no_exported_price"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRow:
+    """One line as it is kept; see `tables.order_lines`."""
+
+    id: int
+    order_id: int
+    position: int
+    remote_id: str
+    sku: str | None
+    gtin: str | None
+    product_id: str | None
+    name: str
+    quantity: int
+    price: Decimal
+    currency: str
+    variant_id: int | None
+    state: LineState
+    reason: str | None
+    vat_rate: Decimal | None
+    vat_source: str | None
+    net_price: Decimal | None
+    warehouse: str | None
+    reserved: int
+    shipped: int
+    cancelled: int
+    short: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRow:
+    """One order as it is kept, with its lines; `order` is what the platform last said."""
+
+    id: int
+    account: str
+    scope: str
+    market: str
+    state: OrderState
+    platform_status: str
+    status_id: int | None
+    meaning: Meaning | None
+    currency: str
+    placed_at: datetime
+    seen_at: datetime
+    decided_at: datetime | None
+    changed_at: datetime
+    sweep: int
+    version: int
+    hash: str
+    parked_code: str | None
+    parked_because: str | None
+    order: Order
+    lines: tuple[LineRow, ...] = ()
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def get(tx: Read, order_id: int, *, lock: bool = False) -> OrderRow:
+    """Return one order.
+
+    Raises:
+        NotFoundHere: there is no such order.
+    """
+    found = get_many(tx, [order_id], lock=lock)
+    if not found:
+        raise NotFoundHere(f"There is no order {order_id}.", advice="See `crossdock orders list`.")
+    return found[0]
+
+
+def get_many(tx: Read, order_numbers: Iterable[int], *, lock: bool = False) -> list[OrderRow]:
+    """Return orders with their lines, in the order of their numbers; `lock` holds them until the end."""
+    ids = sorted(set(order_numbers))
+    query = select(orders).where(orders.c.id.in_(ids)).order_by(orders.c.id)
+    heads = tx.execute(query.with_for_update() if lock else query).mappings().all()
+    lines: dict[int, list[LineRow]] = defaultdict(list)
+    by_position = (
+        select(order_lines)
+        .where(order_lines.c.order_id.in_(ids))
+        .order_by(order_lines.c.order_id, order_lines.c.position)
+    )
+    for row in tx.execute(by_position).mappings():
+        lines[row["order_id"]].append(LineRow(**{**row, "state": LineState(row["state"])}))
+    return [_order_row(head, tuple(lines[head["id"]])) for head in heads]
+
+
+def _order_row(head: Mapping[str, Any], lines: tuple[LineRow, ...]) -> OrderRow:
+    values = {name: value for name, value in head.items() if name != "content"}
+    values["state"] = OrderState(values["state"])
+    values["meaning"] = None if values["meaning"] is None else Meaning(values["meaning"])
+    return OrderRow(**values, order=ORDER_CODEC.validate_python(head["content"]), lines=lines)
+
+
+def select_ids(
+    tx: Read,
+    *,
+    account: str | None = None,
+    states: Iterable[OrderState] = (),
+    parked: bool | None = None,
+    text: str = "",
+    before: int | None = None,
+    limit: int = 100,
+) -> list[int]:
+    """Return numbers of orders, newest first; `text` is a remote id or a SKU, compared exactly."""
+    query = select(orders.c.id).order_by(orders.c.id.desc()).limit(limit)
+    if account is not None:
+        query = query.where(orders.c.account == account)
+    if states := list(states):
+        query = query.where(orders.c.state.in_(states))
+    if parked is not None:
+        query = query.where(orders.c.parked_code.is_not(None) if parked else orders.c.parked_code.is_(None))
+    if before is not None:
+        query = query.where(orders.c.id < before)
+    if text:
+        named = select(order_ids.c.order_id).where(order_ids.c.remote_id == text)
+        sold = select(order_lines.c.order_id).where(order_lines.c.sku == text)
+        query = query.where(or_(orders.c.id.in_(named), orders.c.id.in_(sold)))
+    return list(tx.execute(query).scalars())
+
+
+def waiting(tx: Read, account: str, *, limit: int) -> list[int]:
+    """Return proposals without a decision, oldest purchase first; parked ones wait for a person."""
+    query = (
+        select(orders.c.id)
+        .where(orders.c.account == account, orders.c.state == OrderState.PROPOSED, orders.c.parked_code.is_(None))
+        .order_by(orders.c.placed_at, orders.c.id)
+        .limit(limit)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def unseen(tx: Read, account: str, sweep: int) -> list[int]:
+    """Return proposals that the sweep with this number did not list and about which no call is under way."""
+    calling = select(intents.c.order_id).where(intents.c.account == account, intents.c.state == "open")
+    query = select(orders.c.id).where(
+        orders.c.account == account,
+        orders.c.state == OrderState.PROPOSED,
+        orders.c.sweep < sweep,
+        orders.c.id.not_in(calling.where(intents.c.order_id.is_not(None))),
+    )
+    return list(tx.execute(query.order_by(orders.c.id)).scalars())
+
+
+def remote_ids(tx: Read, order_id: int) -> tuple[RemoteId, ...]:
+    """Return all names of an order."""
+    query = select(order_ids).where(order_ids.c.order_id == order_id).order_by(order_ids.c.kind, order_ids.c.remote_id)
+    return tuple(
+        RemoteId(kind=row["kind"], scope=row["scope"], value=row["remote_id"]) for row in tx.execute(query).mappings()
+    )
+
+
+def versions(tx: Read, order_id: int) -> list[dict[str, Any]]:
+    """Return the changes of an order after it was taken in: version, at, difference."""
+    query = select(order_versions).where(order_versions.c.order_id == order_id).order_by(order_versions.c.version)
+    return [dict(row) for row in tx.execute(query).mappings()]

@@ -1,0 +1,308 @@
+"""The job `accept`: decide about proposals and tell the platform; a crash at any moment neither loses nor doubles one.
+
+Decide -> intent -> call -> outcome. What an earlier run left open is cleared up first: the platform is asked how it
+ended. Only this job calls `accept_order`, one run at a time per account; what a person decided waits here as a wanted
+intent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from crossdock.core.errors import NotFound, Rejected, RemoteError
+from crossdock.core.model import (
+    Acceptance,
+    Decision,
+    DeclinedLine,
+    Intent,
+    LineOutcome,
+    Money,
+    Outcome,
+    Pending,
+)
+from crossdock.core.store import accounts, intents, offers, order_changes, order_outcome, orders
+from crossdock.core.store.accounts import Switch
+from crossdock.core.store.engine import Write
+from crossdock.core.store.events import Level
+from crossdock.core.store.intents import IntentRow, IntentState
+from crossdock.core.store.orders import LineRow, LineState, OrderRow, OrderState, ParkedFor
+from crossdock.jobs.run import Run
+
+JOB = "accept"
+VERB = "accept_order"
+MOST_AT_ONCE = 10_000
+NO_SALE, UNKNOWN_PRODUCT = "not a sale", "unknown product"
+OUT_OF_STOCK, BELOW_FLOOR = "out of stock", "below price floor"
+
+
+def accept(run: Run) -> None:
+    """Clear up what was left open, do what people decided, then decide about what waits."""
+    with run.store.read() as tx:
+        left = intents.in_state(tx, run.account_id, VERB, IntentState.OPEN)
+        wanted = intents.in_state(tx, run.account_id, VERB, IntentState.WANTED)
+    for intent in left:
+        run.check_cancelled()
+        clear_up(run, intent)
+    for intent in wanted:
+        run.check_cancelled()
+        _begin_wanted(run, intent)
+    with run.store.read() as tx:
+        waiting = orders.waiting(tx, run.account_id, limit=MOST_AT_ONCE)
+    for done, number in enumerate(waiting):
+        run.check_cancelled()
+        run.progress(done, len(waiting), "deciding")
+        _decide(run, number)
+
+
+# --- deciding --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rules say of one proposal: lines to take, lines to decline with the reason, or why they cannot say."""
+
+    accepted: tuple[str, ...]
+    declined: Mapping[str, str]
+    cannot_say: str | None = None
+
+
+def _decide(run: Run, number: int) -> None:
+    """Decide about one proposal by the rules, within what the account's switches allow."""
+    with run.write() as tx:
+        row = orders.get(tx, number, lock=True)
+        switches = accounts.get(tx, run.account_id).switches
+        if row.state is not OrderState.PROPOSED or row.parked_code or intents.living_of(tx, number):
+            return
+        order_changes.reserve_open(tx, [row], run.account.options.warehouses)
+        row = orders.get(tx, number)
+        verdict = judge(
+            row, offers.exported_prices(tx, row.account, row.market, _variants(row)), run.account.options.price_floor
+        )
+        if verdict.cannot_say:
+            order_changes.park(tx, row, ParkedFor.PRICE, verdict.cannot_say, actor=JOB)
+    if verdict.cannot_say:
+        advice = "Take or decline it by `crossdock orders accept|decline`, or switch the price floor off."
+        run.event(Level.WARNING, "order_parked", verdict.cannot_say, item=f"order {number}", advice=advice)
+        return
+    decision = _reviewed(run, row, verdict)
+    allowed = Decision(
+        accepted=decision.accepted if Switch.ACCEPT in switches else (),
+        declined=decision.declined if Switch.DECLINE in switches else (),
+    )
+    if allowed.accepted or allowed.declined:
+        _open_and_send(run, row, allowed)
+
+
+def judge(row: OrderRow, exported: Mapping[int, Money], floor: Decimal | None) -> Verdict:
+    """Judge the undecided lines of a proposal; pure.
+
+    Args:
+        row: the proposal, after its reservations.
+        exported: by variant, the price that was last published in the order's market.
+        floor: the least share of that price at which a line is taken; None for any price.
+    """
+    accepted: list[str] = []
+    declined: dict[str, str] = {}
+    for line in row.lines:
+        if line.state is not LineState.PROPOSED:
+            continue
+        reason = _reason_against(line)
+        if reason is None and floor is not None and line.variant_id is not None:
+            price = exported.get(line.variant_id)
+            if price is None or price.currency != line.currency:
+                return Verdict((), {}, f"No exported price in {line.currency} is known for {line.sku or line.name}.")
+            reason = BELOW_FLOOR if line.price < floor * price.amount else None
+        if reason is None:
+            accepted.append(line.remote_id)
+        else:
+            declined[line.remote_id] = reason
+    return Verdict(tuple(accepted), declined)
+
+
+def _reason_against(line: LineRow) -> str | None:
+    if line.quantity <= 0 or line.price <= 0:
+        return NO_SALE
+    if line.variant_id is None:
+        return UNKNOWN_PRODUCT
+    return None if line.reserved else OUT_OF_STOCK
+
+
+def _variants(row: OrderRow) -> set[int]:
+    return {line.variant_id for line in row.lines if line.variant_id is not None}
+
+
+def _reviewed(run: Run, row: OrderRow, verdict: Verdict) -> Decision:
+    """Let the enabled extensions move lines from accepted to declined."""
+    declined = dict(verdict.declined)
+    decision = _decision(verdict.accepted, declined)
+    if verdict.accepted:
+        for veto in run.connector.review_acceptance(row.order, decision):
+            barred = veto.line_ids or verdict.accepted
+            declined |= {line: veto.reason for line in barred if line in verdict.accepted}
+    return _decision((line for line in verdict.accepted if line not in declined), declined)
+
+
+def _decision(accepted: Iterable[str], declined: Mapping[str, str]) -> Decision:
+    return Decision(
+        accepted=tuple(accepted),
+        declined=tuple(DeclinedLine(id=line, reason=reason) for line, reason in declined.items()),
+    )
+
+
+# --- telling the platform --------------------------------------------------------------------------------------------
+
+
+def _open_and_send(run: Run, row: OrderRow, decision: Decision) -> None:
+    with run.write() as tx:
+        current = orders.get(tx, row.id, lock=True)
+        if current.version != row.version or not _still_open(current, decision) or intents.living_of(tx, row.id):
+            return
+        intent_id = intents.open_intent(
+            tx,
+            account=row.account,
+            verb=VERB,
+            subject=str(row.id),
+            order_id=row.id,
+            run_id=run.id,
+            request=request_of(decision),
+        )
+    send(run, row, intent_id, decision)
+
+
+def _begin_wanted(run: Run, intent: IntentRow) -> None:
+    """Do what a person decided, unless the order moved on meanwhile."""
+    decision = decision_of(intent)
+    with run.write() as tx:
+        row = orders.get(tx, int(intent.subject), lock=True)
+        possible = _still_open(row, decision)
+        if possible:
+            intents.begin(tx, intent.id, run.id)
+        else:
+            intents.close(tx, intent.id, IntentState.DROPPED, words=f"The order is {row.state} by now.")
+    if possible:
+        send(run, row, intent.id, decision)
+    else:
+        message = "The decision came too late: the order moved on."
+        run.event(
+            Level.WARNING, "decision_late", message, item=f"order {row.id}", advice="See `crossdock orders show`."
+        )
+
+
+def _still_open(row: OrderRow, decision: Decision) -> bool:
+    undecided = {line.remote_id for line in row.lines if line.state is LineState.PROPOSED}
+    decided = {*decision.accepted, *(line.id for line in decision.declined)}
+    return row.state in (OrderState.PROPOSED, OrderState.OPEN) and decided <= undecided
+
+
+def request_of(decision: Decision) -> dict[str, object]:
+    """Return a decision as an intent keeps it."""
+    return {"accepted": list(decision.accepted), "declined": {line.id: line.reason for line in decision.declined}}
+
+
+def decision_of(intent: IntentRow) -> Decision:
+    """Return the decision that an intent keeps."""
+    return _decision(intent.request["accepted"], intent.request["declined"])
+
+
+def send(run: Run, row: OrderRow, intent_id: int, decision: Decision) -> None:
+    """Make the call of an open intent and write its outcome.
+
+    Raises:
+        RemoteError: the platform could not be asked; the intent stays open if the call may have been carried out.
+    """
+    try:
+        acceptance = run.connector.accept_order(row.order, decision)
+    except NotFound as error:
+        _drop(run, intent_id, error)
+        with run.write() as tx:
+            order_outcome.close_gone(tx, row.id, actor=JOB)
+        run.count(failed=1)
+    except Rejected as error:
+        _drop(run, intent_id, error)
+        with run.write() as tx:
+            order_changes.park(tx, orders.get(tx, row.id, lock=True), ParkedFor.REFUSED, str(error), actor=JOB)
+        advice = "Look at the order on the platform, then `crossdock orders unpark`."
+        run.event(Level.ERROR, "acceptance_refused", str(error), item=f"order {row.id}", advice=advice)
+        run.count(failed=1)
+    except RemoteError as error:
+        if not error.unclear:
+            _drop(run, intent_id, error)
+        raise
+    else:
+        write_outcome(run, intent_id, row.id, decision, acceptance)
+
+
+def _drop(run: Run, intent_id: int, error: RemoteError) -> None:
+    with run.write() as tx:
+        intents.close(tx, intent_id, IntentState.DROPPED, words=str(error))
+
+
+def write_outcome(run: Run, intent_id: int, order_id: int, decision: Decision, acceptance: Acceptance) -> None:
+    """Write how a decision ended, in one transaction with its intent."""
+    reasons = {line.id: line.reason for line in decision.declined}
+    ended = acceptance.lines.items()
+    with run.write() as tx:
+        row = orders.get(tx, order_id, lock=True)
+        state = order_outcome.settle(
+            tx,
+            row,
+            won=[line for line, outcome in ended if outcome is LineOutcome.WON],
+            lost=[line for line, outcome in ended if outcome is LineOutcome.LOST],
+            declined={line: reasons.get(line, "") for line, outcome in ended if outcome is LineOutcome.DECLINED},
+            names=acceptance.remote_ids,
+            warehouses=run.account.options.warehouses,
+            actor=JOB,
+        )
+        answer = {line: outcome.value for line, outcome in ended}
+        intents.close(tx, intent_id, IntentState.DONE, answer=answer, words=acceptance.words)
+    run.count(seen=1, changed=1)
+    run.tell_order_changed(order_id, state.value)
+
+
+# --- clearing up -----------------------------------------------------------------------------------------------------
+
+
+def clear_up(run: Run, intent: IntentRow) -> None:
+    """Find out how a call ended whose outcome was never written."""
+    with run.store.read() as tx:
+        row = orders.get(tx, int(intent.subject))
+    decision = decision_of(intent)
+    asked = Intent(id=intent.id, verb=VERB, made_at=intent.made_at, order=row.order, decision=decision)
+    outcome = run.connector.find_outcome(asked)
+    if outcome is None and VERB in run.connector.facts.idempotent:
+        outcome = Pending()
+    if isinstance(outcome, Outcome) and outcome.acceptance is not None:
+        write_outcome(run, intent.id, row.id, decision, outcome.acceptance)
+    elif isinstance(outcome, Pending):
+        _call_again(run, intent, row, decision)
+    else:
+        _give_to_a_person(run, intent, row)
+
+
+def _call_again(run: Run, intent: IntentRow, row: OrderRow, decision: Decision) -> None:
+    """The platform shows that nothing was done: the same decision is sent again under the same intent."""
+    with run.write() as tx:
+        possible = _still_open(orders.get(tx, row.id, lock=True), decision)
+        if not possible:
+            intents.close(tx, intent.id, IntentState.DROPPED, words=f"The order is {row.state} by now.")
+    if possible:
+        send(run, row, intent.id, decision)
+
+
+def _give_to_a_person(run: Run, intent: IntentRow, row: OrderRow) -> None:
+    because = "The answer to our decision never came, and the platform does not show how it ended."
+    with run.write() as tx:
+        _mark_unknown(tx, intent, because)
+    advice = "Look at the order on the platform, then `crossdock orders resolve`; its units stay reserved until then."
+    run.event(Level.ERROR, "outcome_unknown", because, item=f"order {row.id}", advice=advice)
+
+
+def _mark_unknown(tx: Write, intent: IntentRow, because: str) -> None:
+    row = orders.get(tx, int(intent.subject), lock=True)
+    if row.state is OrderState.PROPOSED:
+        order_outcome.mark_unknown(tx, row, because, actor=JOB)
+        intents.close(tx, intent.id, IntentState.UNCLEAR, words=because)
+    else:
+        intents.close(tx, intent.id, IntentState.DONE, words=f"The order is {row.state} by now.")
