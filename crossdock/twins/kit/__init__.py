@@ -4,7 +4,7 @@ A twin never imports a client, a plugin or anything else that it judges: shared 
 """
 
 from crossdock.twins.kit.clock import VirtualClock
-from crossdock.twins.kit.control import control, read
+from crossdock.twins.kit.control import build, control, read
 from crossdock.twins.kit.faults import Fault, FaultKind, Faults
 from crossdock.twins.kit.server import run, serve
 from crossdock.twins.kit.traffic import Exchange, RateLimit, TrafficBook
@@ -21,6 +21,7 @@ __all__ = [
     "TrafficBook",
     "Twin",
     "VirtualClock",
+    "build",
     "control",
     "read",
     "run",

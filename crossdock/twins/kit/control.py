@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -36,3 +37,16 @@ def read(payload: object, key: str, kind: type[T]) -> T:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{key!r} has to be {kind.__name__}, not {value!r}")
     return value
+
+
+def build(kind: type[T], row: object) -> T:
+    """Make a dataclass of a JSON object whose keys are its fields; ValueError says what does not fit."""
+    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]  # T is a dataclass
+    if not isinstance(row, Mapping):
+        raise ValueError(f"expected a JSON object of {', '.join(known)}, not {row!r}")
+    if unknown := sorted(set(row) - set(known)):
+        raise ValueError(f"{', '.join(map(repr, unknown))} is not known here; there is {', '.join(known)}")
+    try:
+        return kind(**row)
+    except TypeError as error:
+        raise ValueError(f"{row!r} does not fit: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Any
@@ -65,19 +65,6 @@ class Fault:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ValueError(f"fault {self.kind}: {name} is 0 or more, not {value}")
-
-    @classmethod
-    def from_json(cls, row: object) -> Fault:
-        """Read one fault of the control API; ValueError says what is wrong with it."""
-        if not isinstance(row, Mapping) or "kind" not in row:
-            raise ValueError(f'a fault is an object like {{"kind": "reset"}}, not {row!r}')
-        known = [field.name for field in dataclasses.fields(cls)]
-        if unknown := sorted(set(row) - set(known)):
-            raise ValueError(f"a fault has no {', '.join(unknown)}; it has {', '.join(known)}")
-        try:
-            return cls(**row)
-        except TypeError as error:
-            raise ValueError(f"fault {row!r}: {error}") from error
 
     def matches(self, method: str, path: str) -> bool:
         return (self.method is None or self.method == method) and (self.path is None or self.path in path)

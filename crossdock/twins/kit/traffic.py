@@ -52,7 +52,7 @@ class Exchange:
             "notes": dict(self.notes),
         }
         if self.request_body is not None or self.answer_body is not None:
-            row |= {"requestBody": self.request_body, "answerBody": self.answer_body}
+            row |= {"request_body": self.request_body, "answer_body": self.answer_body}
         return row
 
 

@@ -18,7 +18,7 @@ from starlette.types import Scope
 
 from crossdock.core.clock import SystemClock
 from crossdock.twins.kit.clock import VirtualClock
-from crossdock.twins.kit.control import control, read
+from crossdock.twins.kit.control import build, control, read
 from crossdock.twins.kit.faults import Fault, Faults
 from crossdock.twins.kit.gate import Gate
 from crossdock.twins.kit.traffic import RateLimit, TrafficBook
@@ -74,7 +74,7 @@ class Twin(ABC):
         self.clock: Clock = clock or SystemClock()
         self.faults = faults or Faults()
         self.rate_limit = rate_limit
-        self.traffic = traffic or TrafficBook()
+        self.traffic = TrafficBook() if traffic is None else traffic  # an empty book is false
         self.lock = threading.RLock()
         self.app = Starlette(
             routes=[Mount("/_twin", routes=[*self._common_control_routes(), *self.control_routes()]), *self.routes()],
@@ -151,7 +151,7 @@ class Twin(ABC):
             self.faults.scatter(seed, share, read(payload, "kinds", list))
         else:
             rows = payload if isinstance(payload, list) else [payload]
-            self.faults.add(*[Fault.from_json(row) for row in rows])
+            self.faults.add(*[build(Fault, row) for row in rows])
         return {"faults": self.faults.as_list()}
 
     def _clear_faults(self, _: Any) -> dict[str, Any]:
