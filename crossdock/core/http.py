@@ -37,7 +37,7 @@ from crossdock.core.errors import (
     RemoteError,
     Unavailable,
 )
-from crossdock.core.messages import RAW, Headers, Request, Response
+from crossdock.core.messages import RAW, Headers, Request, Response, keepable
 from crossdock.core.model import Plugin, Rate
 from crossdock.core.redaction import MASK, SECRETS, Redactor, get_logger, guard_logs, sensitive_header
 
@@ -74,11 +74,11 @@ FAULTS: Final[Mapping[int | str, Fault]] = {
     "garbled": Fault(BadAnswer, "answered with bytes that cannot be decompressed", unclear=True),
     "endless": Fault(BadAnswer, "answered with more than this program takes", "Ask for smaller pages.", unclear=True),
     "3xx": Fault(BadAnswer, "sends us elsewhere", "Check the address; redirects are not followed.", unclear=True),
-    "4xx": Fault(Rejected, "refuses this request"),
+    "4xx": Fault(Rejected, "refuses this request", "Mend what the platform names, then try again."),
     "5xx": Fault(Unavailable, "cannot do this now", _LATER, unclear=True),
     401: Fault(AuthError, "refuses the credentials", "Check the account's credentials."),
     403: Fault(AuthError, "forbids this", "Check the credentials and what they are allowed to do."),
-    404: Fault(NotFound, "does not know this"),
+    404: Fault(NotFound, "does not know this", "Check the id and the address."),
     408: Fault(Unavailable, "gave up waiting", _LATER, unclear=True),  # gateways say so of a slow backend, too
     # A request over the limit was counted and refused, not processed: any method may be repeated.
     429: Fault(RateLimited, "counted too many requests", "It is tried again when the platform allows it."),
@@ -500,7 +500,7 @@ class _Exchange:
         for name in ("message", "words", "advice", "code", "raw"):
             text = getattr(error, name, None)
             if isinstance(text, str):
-                setattr(error, name, self._text(text))
+                setattr(error, name, keepable(self._text(text)))
         error.args = (error.message,)
 
     def recording(self, response: Response | None) -> tuple[Request, Response | None]:

@@ -103,9 +103,10 @@ class Response:
         """Return the body as text in its declared charset, else UTF-8; what does not decode becomes U+FFFD."""
         declared = re.search(r"charset=[\"']?([\w.:-]+)", self.headers.get("Content-Type", ""), re.IGNORECASE)
         try:
-            return self.body.decode(declared[1] if declared else "utf-8", errors="replace")
-        except LookupError:
-            return self.body.decode(errors="replace")
+            text = self.body.decode(declared[1] if declared else "utf-8", errors="replace")
+        except (LookupError, UnicodeError):
+            text = self.body.decode(errors="replace")
+        return text.removeprefix("\ufeff")
 
     def json(self) -> Any:
         """Return the body read as JSON; numbers with a fraction are Decimals.
@@ -129,7 +130,7 @@ class Response:
     def excerpt(self, length: int) -> str:
         """Return the start of the body, free of secrets."""
         # Cut after masking: half a secret would not be recognised.
-        return self._redactor.redact(self.text()[:WINDOW], self._hidden).strip()[:length]
+        return keepable(self._redactor.redact(self.text()[:WINDOW], self._hidden)).strip()[:length]
 
     def words(self) -> str:
         """Return what the platform says in this answer, short enough for an error's text."""
@@ -139,8 +140,7 @@ class Response:
         return f"an HTML page titled “{' '.join(title[1].split())[:WORDS]}”" if title else "an HTML page"
 
     def _is_html(self) -> bool:
-        start = self.body[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-        return start.startswith((b"<!doctype html", b"<html"))
+        return self.text()[:200].lstrip().lower().startswith(("<!doctype html", "<html"))
 
     def _json_fault(self, error: Exception) -> str:
         text = self.text().strip()
@@ -153,6 +153,11 @@ class Response:
         if text[0] in "{[" and (at_end or not closed):
             return "JSON that is cut off"
         return "something that is no JSON"
+
+
+def keepable(text: str) -> str:
+    """Return the text without NUL and lone surrogates, which no database keeps."""
+    return re.sub("[\0\ud800-\udfff]", "\ufffd", text)
 
 
 def _refuse_constant(name: str) -> None:

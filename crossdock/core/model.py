@@ -6,6 +6,7 @@ quantities are whole numbers, unknown is None and never zero. What a later contr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
@@ -710,6 +711,8 @@ class Plugin:
 
 # --- checks at the door ----------------------------------------------------------------------------------------------
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
 
 def text_faults(value: object, where: str = "") -> Iterator[str]:
     """Yield a sentence for each text, time or number within `value` that the store must not take.
@@ -717,7 +720,7 @@ def text_faults(value: object, where: str = "") -> Iterator[str]:
     Refused are NUL and lone surrogates (no database keeps them), naive or foreign time, and floats.
     """
     if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        if _UNSTORABLE.search(value):
             yield f"{where or 'text'}: has a NUL or a lone surrogate, which no database keeps"
     elif isinstance(value, datetime):
         if value.utcoffset() != UTC.utcoffset(None):

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from crossdock.core.errors import NotFound
 from crossdock.core.model import OrderPage, Pending
-from crossdock.core.store import accounts, cursors, intents, order_intake, order_outcome, orders, runs
+from crossdock.core.store import accounts, cursors, intents, order_intake, order_outcome, orders, runs, statuses
 from crossdock.core.store.accounts import Switch
 from crossdock.core.store.events import Level
 from crossdock.core.store.order_intake import Intake, Taken
@@ -23,6 +23,7 @@ ACCEPT_JOB = "accept"
 
 def fetch(run: Run) -> None:
     """Read pages until the platform has no more."""
+    _know_statuses(run)
     intake = intake_of(run)
     more = True
     while more:
@@ -35,6 +36,16 @@ def fetch(run: Run) -> None:
         if page.sweep == "complete":
             _ask_for_unseen(run, intake, sweep)
         more = page.more
+
+
+def _know_statuses(run: Run) -> None:
+    """Read the platform's statuses before the very first order, so that none is parked for want of them."""
+    with run.store.read() as tx:
+        known = statuses.list_platform(tx, run.account_id)
+    if not known:
+        listed = run.connector.map_status()
+        with run.write() as tx:
+            statuses.save_platform(tx, run.account_id, listed)
 
 
 def intake_of(run: Run) -> Intake:

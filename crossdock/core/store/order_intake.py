@@ -36,6 +36,8 @@ from crossdock.core.store.order_outcome import ship_lines
 from crossdock.core.store.orders import ORDER_CODEC, LineRow, LineState, OrderRow, OrderState, ParkedFor, get, get_many
 from crossdock.core.store.tables import offers, order_copies, order_ids, order_lines, order_versions, orders
 
+UNDECIDED = frozenset({OrderState.PROPOSED, OrderState.UNKNOWN, OrderState.GONE, OrderState.LOST})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
@@ -86,10 +88,13 @@ def take_in(tx: Write, intake: Intake, page: Sequence[Order]) -> Taken:
     """
     taken = Taken()
     known = _known(tx, intake.account, page)
+    same = _as_they_were(tx, intake, known, page)
     fresh: list[Order] = []
     for order in page:
         number = known.get(order.id)
-        if number is not None:
+        if order.id in same:
+            taken.unchanged += 1
+        elif number is not None:
             _see_again(tx, intake, number, order, taken)
         elif order.echo and _is_echo(tx, intake, order):
             taken.unchanged += 1
@@ -117,6 +122,31 @@ def _known(tx: Read, account: str, page: Sequence[Order]) -> dict[RemoteId, int]
         if name in names:
             found[names[name]] = row["order_id"]
     return found
+
+
+def _as_they_were(tx: Write, intake: Intake, known: Mapping[RemoteId, int], page: Sequence[Order]) -> set[RemoteId]:
+    """Return the orders of the page about which there is no news, and note which proposals this sweep has seen.
+
+    A proposal that was decided may be listed late; that is no news either.
+    """
+    columns = (orders.c.id, orders.c.state, orders.c.hash, orders.c.sweep)
+    query = select(*columns).where(orders.c.id.in_(sorted(set(known.values()))))
+    heads = {row.id: row for row in tx.execute(query)} if known else {}
+    same: set[RemoteId] = set()
+    seen: list[int] = []
+    for order in page:
+        if order.id not in known:
+            continue
+        head = heads[known[order.id]]
+        late = order.proposal and head.state not in (OrderState.PROPOSED, OrderState.GONE)
+        comparable = head.state == OrderState.PROPOSED if order.proposal else head.state not in UNDECIDED
+        if late or (comparable and head.hash == digest(ORDER_CODEC.dump_python(order, mode="json"))):
+            same.add(order.id)
+        if order.id in same and order.proposal and not late and head.sweep != intake.sweep:
+            seen.append(head.id)
+    if seen:
+        tx.execute(update(orders).where(orders.c.id.in_(seen)).values(sweep=intake.sweep))
+    return same
 
 
 def _is_echo(tx: Write, intake: Intake, order: Order) -> bool:
@@ -339,11 +369,7 @@ def _see_again(tx: Write, intake: Intake, number: int, order: Order, taken: Take
         _see_proposal_again(tx, intake, row, order, taken)
         return
     content = ORDER_CODEC.dump_python(order, mode="json")
-    undecided = row.state in (OrderState.PROPOSED, OrderState.UNKNOWN, OrderState.GONE, OrderState.LOST)
-    if digest(content) == row.hash and not undecided:
-        taken.unchanged += 1
-        return
-    if undecided:
+    if row.state in UNDECIDED:
         _won_elsewhere(tx, row, order, intake.actor)
     _new_version(tx, intake, row, order, content)
     current = get(tx, number)
@@ -353,16 +379,9 @@ def _see_again(tx: Write, intake: Intake, number: int, order: Order, taken: Take
 
 
 def _see_proposal_again(tx: Write, intake: Intake, row: OrderRow, order: Order, taken: Taken) -> None:
-    """A proposal that is listed again: still waiting, back after it seemed gone, or listed late after its decision."""
-    if row.state not in (OrderState.PROPOSED, OrderState.GONE):
-        taken.unchanged += 1
-        return
-    if row.sweep != intake.sweep:
-        tx.execute(update(orders).where(orders.c.id == row.id).values(sweep=intake.sweep))
+    """A proposal that is listed with other content, or again after it seemed gone."""
     content = ORDER_CODEC.dump_python(order, mode="json")
-    if row.state is OrderState.PROPOSED and digest(content) == row.hash:
-        taken.unchanged += 1
-        return
+    tx.execute(update(orders).where(orders.c.id == row.id).values(sweep=intake.sweep))
     if row.state is OrderState.GONE:
         set_state(tx, row, OrderState.PROPOSED)
         set_lines(tx, [line.id for line in row.lines], LineState.PROPOSED, None)

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from crossdock.core.errors import NotFoundHere
 from crossdock.core.model import Meaning, Order, RemoteId
@@ -198,6 +198,12 @@ def unseen(tx: Read, account: str, sweep: int) -> list[int]:
         orders.c.id.not_in(calling.where(intents.c.order_id.is_not(None))),
     )
     return list(tx.execute(query.order_by(orders.c.id)).scalars())
+
+
+def parked(tx: Read) -> dict[str, int]:
+    """Return how many orders wait for a person, by account."""
+    query = select(orders.c.account, func.count()).where(orders.c.parked_code.is_not(None)).group_by(orders.c.account)
+    return {account: int(number) for account, number in tx.execute(query)}
 
 
 def remote_ids(tx: Read, order_id: int) -> tuple[RemoteId, ...]:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, exists, select, update
+from sqlalchemy import Row, Select, and_, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crossdock.core.errors import Fenced, NotFoundHere
@@ -312,6 +312,18 @@ def list(
         query = query if value is None else query.where(column == value)
     query = query if before is None else query.where(runs.c.id < before)
     return tuple(map(_record, tx.execute(query)))
+
+
+def latest(tx: Read) -> tuple[RunRecord, ...]:
+    """Return the last run of each account and job."""
+    newest = select(func.max(runs.c.id)).group_by(runs.c.account, runs.c.job)
+    return tuple(map(_record, tx.execute(select(runs).where(runs.c.id.in_(newest)))))
+
+
+def last_successes(tx: Read) -> dict[tuple[str, str], datetime]:
+    """Return when each account's jobs last ended well."""
+    query = select(runs.c.account, runs.c.job, func.max(runs.c.ended_at)).where(runs.c.state == RunState.DONE)
+    return {(account, job): when for account, job, when in tx.execute(query.group_by(runs.c.account, runs.c.job))}
 
 
 def is_due(tx: Read) -> bool:

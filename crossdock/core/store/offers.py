@@ -1,0 +1,209 @@
+"""Offers: which variant is listed where, under which name, and the price that was last told there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import RowMapping, bindparam, insert, select, update
+
+from crossdock.core.errors import NotFoundHere
+from crossdock.core.model import Money
+from crossdock.core.store.catalog import Change, Upserted
+from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.tables import offers, variants
+
+
+class OfferState(StrEnum):
+    """Whether a listing is there; closed."""
+
+    LISTED = "listed"
+    ENDED = "ended"
+
+
+Place = tuple[str, str, int]
+"""Market, scope and variant: one offer at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferDraft:
+    """A listing as it is to be.
+
+    Args:
+        market, scope: where it is listed: the market, and the shop or storefront within it.
+        variant_id: what is listed.
+        remote_id: the platform's id of the listing, where it has one.
+        keys: fields by which the platform finds it, as they were last published.
+        state: whether it is there.
+    """
+
+    market: str
+    scope: str = ""
+    variant_id: int
+    remote_id: str | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+    state: OfferState = OfferState.LISTED
+
+    @property
+    def place(self) -> Place:
+        """Where it is and what; unique in an account."""
+        return self.market, self.scope, self.variant_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferRow(OfferDraft):
+    """A listing as it is kept; the exported price is what the platform was told last, and when."""
+
+    id: int
+    account: str
+    sku: str
+    exported_price: Money | None
+    exported_at: datetime | None
+
+
+def upsert(tx: Write, account: str, drafts: Iterable[OfferDraft]) -> dict[Place, Upserted]:
+    """Make the offers of an account be as they are drafted; unchanged ones are not written.
+
+    Args:
+        tx: a write transaction.
+        account: the account's id.
+        drafts: each place at most once.
+
+    Returns:
+        By place, the store's number and whether the offer was added, updated or left alone.
+    """
+    wanted = {draft.place: draft for draft in drafts}
+    known = {row.place: row for row in of_variants(tx, account, (place[2] for place in wanted))}
+    done = {place: _compared(draft, known[place]) for place, draft in wanted.items() if place in known}
+    _update(tx, [(done[place].id, wanted[place]) for place in done if done[place].change is Change.UPDATED])
+    fresh = [wanted[place] for place in sorted(set(wanted) - set(known))]
+    added = (Upserted(id=number, change=Change.ADDED) for number in _insert(tx, account, fresh))
+    return done | dict(zip((draft.place for draft in fresh), added, strict=True))
+
+
+def _compared(draft: OfferDraft, row: OfferRow) -> Upserted:
+    return Upserted(id=row.id, change=Change.UNCHANGED if _content(draft) == _content(row) else Change.UPDATED)
+
+
+def _content(draft: OfferDraft) -> dict[str, Any]:
+    return {"remote_id": draft.remote_id, "keys": dict(draft.keys), "state": draft.state.value}
+
+
+def _update(tx: Write, changed: Sequence[tuple[int, OfferDraft]]) -> None:
+    if changed:
+        columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("remote_id", "keys", "state")}
+        rows = [
+            {"offer": number} | {f"new_{name}": value for name, value in _content(draft).items()}
+            for number, draft in sorted(changed, key=lambda pair: pair[0])
+        ]
+        tx.execute(update(offers).where(offers.c.id == bindparam("offer")).values(columns), rows)
+
+
+def _insert(tx: Write, account: str, fresh: Sequence[OfferDraft]) -> Sequence[int]:
+    if not fresh:
+        return ()
+    rows = [
+        {"account": account, "market": draft.market, "scope": draft.scope, "variant_id": draft.variant_id}
+        | _content(draft)
+        for draft in fresh
+    ]
+    return tx.execute(insert(offers).returning(offers.c.id, sort_by_parameter_order=True), rows).scalars().all()
+
+
+def set_exported_price(tx: Write, prices: Mapping[int, Money]) -> None:
+    """Remember the price that the platform was told of each offer, now; by the store's numbers."""
+    if prices:
+        change = update(offers).where(offers.c.id == bindparam("offer"))
+        change = change.values(
+            exported_price=bindparam("amount"), exported_currency=bindparam("currency"), exported_at=tx.now
+        )
+        rows = [
+            {"offer": offer, "amount": price.amount, "currency": price.currency}
+            for offer, price in sorted(prices.items())
+        ]
+        tx.execute(change, rows)
+
+
+# --- finding ---------------------------------------------------------------------------------------------------------
+
+
+def get(tx: Read, offer_id: int) -> OfferRow:
+    """Return one offer.
+
+    Raises:
+        NotFoundHere: there is none with this number.
+    """
+    row = tx.execute(_select().where(offers.c.id == offer_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundHere(f"There is no offer {offer_id}.")
+    return _offer(row)
+
+
+def of_variants(tx: Read, account: str, variant_ids: Iterable[int]) -> tuple[OfferRow, ...]:
+    """Return an account's offers of these variants."""
+    return _found(tx, account, offers.c.variant_id, variant_ids)
+
+
+def exported_prices(tx: Read, account: str, market: str, variant_ids: Iterable[int]) -> dict[int, Money]:
+    """Return the price that was last published of each variant in a market."""
+    rows = [row for row in of_variants(tx, account, variant_ids) if row.market == market and row.exported_at]
+    rows.sort(key=lambda row: (row.exported_at, row.id))
+    return {row.variant_id: row.exported_price for row in rows if row.exported_price is not None}
+
+
+def by_remote(tx: Read, account: str, remote_ids: Iterable[str]) -> dict[str, tuple[OfferRow, ...]]:
+    """Return an account's offers by the platform's id, which may be the same in several markets and scopes."""
+    found: dict[str, tuple[OfferRow, ...]] = defaultdict(tuple)
+    for row in _found(tx, account, offers.c.remote_id, remote_ids):
+        found[row.remote_id or ""] += (row,)
+    return dict(found)
+
+
+def list(
+    tx: Read,
+    account: str,
+    *,
+    market: str | None = None,
+    state: OfferState | None = None,
+    after: int = 0,
+    limit: int = 100,
+) -> tuple[OfferRow, ...]:
+    """Return one page of an account's offers in the order of their numbers, `after` one of them."""
+    query = _select().where(offers.c.account == account, offers.c.id > after).order_by(offers.c.id).limit(limit)
+    if market is not None:
+        query = query.where(offers.c.market == market)
+    if state is not None:
+        query = query.where(offers.c.state == state)
+    return tuple(_offer(row) for row in tx.execute(query).mappings())
+
+
+def _found(tx: Read, account: str, column: Any, values: Iterable[Any]) -> tuple[OfferRow, ...]:
+    wanted = sorted(set(values))
+    parts = (wanted[start : start + 500] for start in range(0, len(wanted), 500))
+    query = _select().where(offers.c.account == account).order_by(offers.c.id)
+    return tuple(_offer(row) for part in parts for row in tx.execute(query.where(column.in_(part))).mappings())
+
+
+def _select() -> Any:
+    return select(offers, variants.c.sku).select_from(offers.join(variants))
+
+
+def _offer(row: RowMapping) -> OfferRow:
+    amount, currency = row["exported_price"], row["exported_currency"]
+    return OfferRow(
+        id=row["id"],
+        account=row["account"],
+        market=row["market"],
+        scope=row["scope"],
+        variant_id=row["variant_id"],
+        sku=row["sku"],
+        remote_id=row["remote_id"],
+        keys=row["keys"],
+        state=OfferState(row["state"]),
+        exported_price=None if amount is None else Money(amount=amount, currency=currency),
+        exported_at=row["exported_at"],
+    )
