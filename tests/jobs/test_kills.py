@@ -28,7 +28,8 @@ from crossdock.core.store.stock import Count
 from crossdock.hub import Hub
 from crossdock.hub.orders import OrderStory
 from crossdock.twins.kit import VirtualClock, serve
-from crossdock.twins.miinto import Account, MiintoTwin, Rivals
+from crossdock.twins.miinto import MiintoTwin, Rivals
+from crossdock.twins.miinto.accounts import Account
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 import crash
