@@ -7,7 +7,6 @@ reaches another plugin. Loading is by name and late: a broken plugin that no acc
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -21,9 +20,10 @@ from crossdock.core.account import Account
 from crossdock.core.config import Settings, describe
 from crossdock.core.errors import ContractError, PluginLoadError, RemoteError, Unsupported
 from crossdock.core.hookspecs import PROJECT, Events, Extensions, Verbs
+from crossdock.core.redaction import SECRETS, get_logger
 
 PLUGINS, EXTENSIONS = "crossdock.plugins", "crossdock.extensions"
-LOG = logging.getLogger("crossdock.extensions")
+LOG = get_logger("crossdock.extensions")
 VERBS = tuple(name for name in vars(Verbs) if not name.startswith("_"))
 
 # What a module may raise while it is imported; an interrupt or an exit is not its fault.
@@ -368,7 +368,8 @@ class Connector:
         return answer
 
     def _broken(self, verb: str, what: str) -> ContractError:
-        return ContractError(f"{self.loaded.source}, account {self.account.name}: {verb} answered with {what}.")
+        place = f"{self.loaded.source}, account {self.account.name}"
+        return ContractError(SECRETS.redact(f"{place}: {verb} answered with {what}."))
 
 
 # --- broadcasting ----------------------------------------------------------------------------------------------------
@@ -395,5 +396,5 @@ class Broadcast:
         for listener in getattr(self._manager.hook, event).get_hookimpls():
             try:
                 listener.function(**{name: facts[name] for name in listener.argnames})
-            except Exception:  # noqa: BLE001 - whatever a listener raises, the work that it hears about is done
+            except Exception:  # whatever a listener raises, the work that it hears about is done
                 LOG.exception("%s failed on %s", listener.plugin_name, event)

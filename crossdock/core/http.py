@@ -433,8 +433,7 @@ class Http:
                 headers=list(request.headers.items()),
                 content=request.body or None,
                 extensions={
-                    "target": request.target.encode(),  # as it was signed, whatever httpx makes of the URL
-                    "timeout": {"connect": CONNECT_SECONDS, "pool": POOL_SECONDS, "read": timeout, "write": timeout},
+                    "timeout": {"connect": CONNECT_SECONDS, "pool": POOL_SECONDS, "read": timeout, "write": timeout}
                 },
             )
         )
@@ -524,8 +523,7 @@ class _Exchange:
         """Yield what must not be told of credentials that were never registered, such as a session's token."""
         for name, value in self.request.headers.items():
             if name.lower() in self._signed or sensitive_header(name):
-                yield value
-                yield from (word for word in value.split() if len(word) >= 8)
+                yield from [word for word in re.split(r'[\s=;,"]+', value) if len(word) >= 8] or [value]
 
     def _text(self, text: str) -> str:
         return self._redactor.redact(text, self._hidden)

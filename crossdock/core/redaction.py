@@ -110,12 +110,14 @@ def _forms(value: str) -> set[str]:
     if len(value) < SHORTEST:
         return set()
     raw = value.encode(errors="surrogatepass")
+    if re.fullmatch(r"[\w.~-]+", value, re.ASCII):
+        return {value} | _base64_forms(raw)  # nobody escapes these letters
     encoded = {quote(raw, safe=""), quote(raw), quote_plus(raw), quote(raw, safe="/!$&'()*+,;=:@~")}
     encoded |= {re.sub("%[0-9A-F]{2}", lambda triplet: triplet[0].lower(), form) for form in encoded}
     escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     escaped |= {form.replace("/", r"\/") for form in escaped}
     escaped |= {html.escape(value), repr(value)[1:-1], repr(raw)[2:-1]}
-    return {form for form in {value} | encoded | escaped | _base64_forms(raw) if len(form) >= SHORTEST}
+    return {value} | encoded | escaped | _base64_forms(raw)
 
 
 def _base64_forms(raw: bytes) -> set[str]:
@@ -125,7 +127,7 @@ def _base64_forms(raw: bytes) -> set[str]:
         plain = base64.b64encode(bytes(shift) + raw).decode()
         inner = plain[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6]
         forms |= {inner, inner.replace("+", "-").replace("/", "_")}
-    return forms
+    return {form for form in forms if len(form) >= SHORTEST}
 
 
 # --- logs ------------------------------------------------------------------------------------------------------------

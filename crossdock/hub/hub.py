@@ -196,8 +196,9 @@ def open(path: str | Path = "crossdock.toml", *, clock: Clock | None = None) -> 
         undo.callback(store.close)
         box = secrets.verify_key(store, box)
         migrate.check(store)
+        hub = Hub(installation, store, box)
         undo.pop_all()
-    return Hub(installation, store, box)
+    return hub
 
 
 def open_store(installation: Installation, clock: Clock | None = None) -> Store:

@@ -62,8 +62,9 @@ def init(folder: str | Path, database: str | None = None, key: str | None = None
         migrate.upgrade(store)
         with store.write() as tx:
             secrets.register_key(tx, box)
+        hub = Hub(installation, store, box)
         undo.pop_all()
-    return Hub(installation, store, box)
+    return hub
 
 
 def _write_config(installation: Installation, undo: ExitStack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; a backslash before would be text of its own
 
 # SQLite counts rows by itself only in a column declared INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
@@ -49,10 +52,16 @@ class Amount(TypeDecorator[Decimal]):
             return None
         if not isinstance(value, Decimal):
             raise ValueError(f"{value!r} is no Decimal")
-        units = value.scaleb(4)
-        if units != units.to_integral_value():
+        if not value.is_finite():
+            raise ValueError(f"{value} is no amount")
+        # Not by Decimal's arithmetic, which rounds to 28 digits.
+        numerator, denominator = value.as_integer_ratio()
+        units, rest = divmod(numerator * 10_000, denominator)
+        if rest:
             raise ValueError(f"{value} has more than four decimal places")
-        return int(units)
+        if not -(2**63) <= units < 2**63:
+            raise ValueError(f"{value} is too large to be kept")
+        return units
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
         """Give the Decimal back, without needless zeros beyond two places."""
@@ -94,6 +103,8 @@ class Json(TypeDecorator[Any]):
         if value is None:
             return None
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+        if _NUL.search(text):
+            raise ValueError("text has a NUL")
         return value if dialect.name == "postgresql" else text
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:

@@ -1,0 +1,105 @@
+"""What a command is handed: the global options, the way to the installation, questions to the person, the screen."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crossdock.cli import screen
+from crossdock.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from crossdock.core.config import FieldHelp
+    from crossdock.hub import Hub
+
+CONFIG_FILE = Path("crossdock.toml")
+DECLINED = 1
+
+
+def somebody_there() -> bool:
+    """Whether a person can be asked: standard input and standard error are a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+class App:
+    """One call of the command.
+
+    Attributes:
+        config: the installation's file.
+        json: whether the answer is one JSON document.
+        verbose: whether the log is shown.
+    """
+
+    def __init__(self) -> None:
+        self.config = CONFIG_FILE
+        self.json = False
+        self.verbose = False
+
+    @contextmanager
+    def hub(self) -> Iterator[Hub]:
+        """Open the installation."""
+        import crossdock
+
+        self._show_log()
+        with crossdock.open(self.config) as hub:
+            yield hub
+
+    def _show_log(self) -> None:
+        """Send the log to standard error: all of it if asked for, else what the commands do not say themselves."""
+        from crossdock.core.redaction import SECRETS, SecretFilter, guard_logs
+
+        guard_logs()
+        handler = logging.StreamHandler(sys.stderr)
+        handler.addFilter(SecretFilter(SECRETS))
+        level = logging.DEBUG if self.verbose else logging.CRITICAL
+        logging.basicConfig(level=level, handlers=[handler], format="%(asctime)s %(levelname)s %(message)s", force=True)
+
+    # --- answering
+
+    def show(self, document: Any, *columns: str) -> None:
+        """Print a record (a mapping) or a table (a list of mappings); people see these columns, JSON has all."""
+        screen.show(document, columns, as_json=self.json)
+
+    def done(self, sentence: str, document: Any) -> None:
+        """Say what was done: a sentence for people, the document for programs."""
+        if self.json:
+            self.show(document)
+        else:
+            self.say(sentence)
+
+    def say(self, sentence: str) -> None:
+        """Tell people something that programs do not need."""
+        if not self.json:
+            click.echo(screen.legible(sentence))
+
+    def warn(self, sentence: str) -> None:
+        """Tell something on standard error, whoever reads standard output."""
+        click.echo(screen.legible(sentence, lines=True), err=True)
+
+    # --- asking
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Go on only if a person, or the option --yes, says so.
+
+        Raises:
+            ConfigError: nobody is there to be asked.
+        """
+        if yes:
+            return
+        if not somebody_there():
+            raise ConfigError("This wants to be confirmed, and there is no terminal to ask on.", advice="Add --yes.")
+        if not click.confirm(question, err=True):
+            self.warn("Nothing was changed.")
+            raise click.exceptions.Exit(DECLINED)
+
+    def ask(self, field: FieldHelp) -> str:
+        """Ask a person for a setting; what is typed for a secret is not shown."""
+        self.warn(f"{field.title}. {field.description}" + (f" Such as {field.example}" if field.example else ""))
+        answer: str = click.prompt(field.name, hide_input=field.secret, err=True)
+        return answer
