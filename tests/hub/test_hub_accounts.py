@@ -15,8 +15,8 @@ from sqlalchemy import func, select
 
 from crossdock import hub as library
 from crossdock.core.errors import AuthError, ConfigError, NotFoundHere, PluginLoadError, Unavailable, Unsupported
-from crossdock.core.model import Money, Order, OrderLine, OrderPage, RemoteId
-from crossdock.core.store import accounts, secrets, tables
+from crossdock.core.model import Meaning, Money, Order, OrderLine, OrderPage, PlatformStatus, RemoteId
+from crossdock.core.store import accounts, secrets, statuses, tables
 from crossdock.hub import Hub, OrdersPreview
 
 SETTINGS = {"shop": "1042", "token": "canary-token"}
@@ -29,6 +29,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Give an installed plugin named shop, whose connection test succeeds."""
     shop = Shop(tmp_path, monkeypatch)
     shop.answers["check_connection"] = OPEN
+    shop.answers["map_status"] = (PlatformStatus(code="new", label="New", meaning=Meaning.NEW),)
     return shop
 
 
@@ -240,6 +241,30 @@ def test_settings_that_fit_the_plugin_no_more_are_named(hub: Hub, north: str) ->
 
 def test_a_connection_test_says_what_the_credentials_open(hub: Hub, north: str) -> None:
     assert hub.accounts.test(north) == OPEN
+    with hub.store.read() as tx:
+        assert [status.code for status in statuses.list_platform(tx, hub.accounts.get(north).id)] == ["new"]
+
+
+def test_switches_and_options_set_the_rhythm_of_jobs(hub: Hub, north: str) -> None:
+    def rhythm() -> dict[str, int | None]:
+        return {item.job: item.every_seconds for item in hub.work.schedules(account=north)}
+
+    assert rhythm() == {}
+    hub.accounts.enable(north, "orders", MOMENT)
+    hub.accounts.enable(north, "stock")
+    assert rhythm() == {"orders": 300, "statuses": 86400}
+    hub.accounts.set(north, options={"poll_seconds": 60, "stock_trigger": "hourly"})
+    assert rhythm() == {"orders": 60, "statuses": 86400, "stock": 3600}
+    hub.accounts.disable(north, "orders")
+    hub.accounts.disable(north, "stock")
+    assert rhythm() == {}
+
+
+def test_an_own_cron_line_outlives_the_switch_rhythm(hub: Hub, north: str) -> None:
+    hub.work.schedule(north, "orders", cron="0 5 * * *", time_zone="Europe/Budapest")
+    hub.accounts.enable(north, "orders", MOMENT)
+    (schedule,) = [item for item in hub.work.schedules(account=north) if item.job == "orders"]
+    assert (schedule.cron, schedule.every_seconds) == ("0 5 * * *", None)
 
 
 def order(number: int) -> Order:

@@ -106,6 +106,11 @@ def name_of(tx: Read, account_id: str) -> str:
     return str(tx.execute(select(_accounts.c.name).where(_accounts.c.id == account_id)).scalar_one())
 
 
+def names(tx: Read) -> dict[str, str]:
+    """Return the names of all accounts by id, also of removed ones."""
+    return {row.id: row.name for row in tx.execute(select(_accounts.c.id, _accounts.c.name))}
+
+
 def _select() -> Any:
     return select(_accounts).where(_accounts.c.removed_at.is_(None))
 

@@ -178,12 +178,16 @@ class Store:
 
 
 def _engine(url: str) -> Engine:
+    # Errors of the database must not quote what was to be written: orders name people.
+    private = {"hide_parameters": True}
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql":
-            return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=20, max_overflow=20)
+            return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=20, max_overflow=20, **private)
         if parsed.get_backend_name() == "sqlite":
-            return _sqlite(create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, pool_size=20, max_overflow=40))
+            return _sqlite(
+                create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, pool_size=20, max_overflow=40, **private)
+            )
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise ConfigError(
             f"The database URL cannot be used: {error}.", advice="For PostgreSQL install crossdock[postgres]."

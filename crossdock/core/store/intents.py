@@ -21,8 +21,8 @@ from crossdock.core.store.tables import intents
 class IntentState(StrEnum):
     """Where an intent stands.
 
-    Wanted: a person decided, the call is still to be made. Open: the call may have been made. Unclear: a person must look.
-    Done: the outcome is written. Dropped: nothing was done outside.
+    Wanted: a person decided, the call is still to be made. Open: the call may have been made. Unclear: a person must
+    look. Done: the outcome is written. Dropped: nothing was done outside.
     """
 
     WANTED = "wanted"

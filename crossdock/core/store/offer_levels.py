@@ -6,8 +6,10 @@ row is pending, so a change that arrives during a push is never lost.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -59,6 +61,20 @@ class Told:
     acknowledged: int | None = None
     code: str = ""
     words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelRow:
+    """A level as it is kept: what the platform acknowledged last, and its words where it refused."""
+
+    offer_id: int
+    warehouse: str
+    state: LevelState
+    acknowledged: int | None
+    code: str | None
+    words: str | None
+    changed_at: datetime
+    sent_at: datetime | None
 
 
 def ensure(tx: Write, account: str, offer_ids: Iterable[int]) -> None:
@@ -146,6 +162,18 @@ def _pending(row: Any) -> PendingLevel:
         version=row[offer_levels.c.version],
         acknowledged=row[offer_levels.c.acknowledged],
     )
+
+
+def of_offers(tx: Read, offer_ids: Iterable[int]) -> dict[int, list[LevelRow]]:
+    """Return the levels of these offers, by warehouse."""
+    found: dict[int, list[LevelRow]] = defaultdict(list)
+    columns = [offer_levels.c[field.name] for field in fields(LevelRow)]
+    ids = sorted(set(offer_ids))
+    for start in range(0, len(ids), 500):
+        query = select(*columns).where(offer_levels.c.offer_id.in_(ids[start : start + 500]))
+        for row in tx.execute(query.order_by(offer_levels.c.offer_id, offer_levels.c.warehouse)).mappings():
+            found[row["offer_id"]].append(LevelRow(**{**row, "state": LevelState(row["state"])}))
+    return found
 
 
 def count_offers(tx: Read, account: str) -> int:

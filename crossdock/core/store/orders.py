@@ -140,7 +140,7 @@ def get_many(tx: Read, order_numbers: Iterable[int], *, lock: bool = False) -> l
     )
     for row in tx.execute(by_position).mappings():
         lines[row["order_id"]].append(LineRow(**{**row, "state": LineState(row["state"])}))
-    return [_order_row(head, tuple(lines[head["id"]])) for head in heads]
+    return [_order_row(dict(head), tuple(lines[head["id"]])) for head in heads]
 
 
 def _order_row(head: Mapping[str, Any], lines: tuple[LineRow, ...]) -> OrderRow:

@@ -170,7 +170,7 @@ class Client:
         credentials = {"identifier": settings.identifier, "secret": settings.secret.get_secret_value()}
         try:
             response = self.account.http.request(
-                "POST", self._base("auth") + "/channels", json=credentials, check=_check_credentials
+                "POST", self._base("auth") + "/channels", json=credentials, idempotent=True, check=_check_credentials
             )
         except Rejected as error:
             raise _wrong_credentials(error.words) from None
