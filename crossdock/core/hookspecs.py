@@ -1,13 +1,17 @@
 """The contract between the engine and its plugins and extensions, version 1 (draft).
 
 Addressed verbs take `account` first and reach the plugin of that account's platform only. They are eager: a verb
-returns when its work is done, never a generator, so that its errors surface inside the engine. The engine tells an
-error by its class (see `errors`): AuthError stops the account, Unavailable and RateLimited repeat the run later,
-Rejected is recorded for the one item, BadAnswer stops the verb and keeps the raw answer. A verb that a plugin does
-not implement is refused by name.
+returns when its work is done, never a generator, so that its errors surface inside the engine.
 
-Must, for all: use only `account.http` to reach the platform and `account.clock` for time; raise on what it does not
-know. Must not, for all: retry, sleep, log whole requests, keep state outside of cursors, or touch another account.
+The engine tells an error by its class (see `errors`): AuthError stops the account; Unavailable and RateLimited repeat
+the run later; Rejected is recorded for the one item; BadAnswer stops the verb and keeps the raw answer. A verb that a
+plugin does not implement is refused by name. Errors that hold for every verb are not repeated below.
+
+Must, for all: use only `account.http` to reach the platform and `account.clock` for time; raise on what is unknown.
+Must not, for all: retry, sleep, log whole requests, keep state outside of cursors, or touch another account.
+
+Every verb that creates something outside (accept_order, push_orders, push_contacts, push_events, push_offers) comes
+with `find_outcome`, or is declared idempotent in `PLUGIN`, or its unclear calls are left to a person.
 """
 
 from __future__ import annotations
@@ -49,17 +53,18 @@ class Verbs:
             RemoteError: the page is asked for again with the same cursor, later.
 
         Must: give the same page for the same cursor on unchanged data; say `sweep="complete"` only if every open
-            order was listed since the sweep began, although the list may have shrunk meanwhile; accept every cursor
-            it ever made. Must not: leave out orders that it cannot understand (raise BadAnswer), or guess a status, a
-            price or a quantity.
+        proposal was listed since the sweep began, although the list may have shrunk meanwhile; accept every cursor
+        that it ever made.
+
+        Must not: leave out orders that it cannot understand (raise BadAnswer); guess a status, price or quantity.
         """
 
     @hookspec(firstresult=True)
     def accept_order(self, account: Account, order: model.Order, decision: model.Decision) -> model.Acceptance:
         """Tell the platform which positions of a proposal the seller takes and which it declines.
 
-        When: after the intent was written down; once per proposal, or again after a crash if `find_outcome` says
-            Pending.
+        When: after the intent was written down; once per decision, or again after a crash if `find_outcome` answers
+        Pending.
 
         Args:
             account: the connected account.
@@ -71,9 +76,12 @@ class Verbs:
 
         Raises:
             Rejected: the platform refuses the decision; the order is parked with its words.
+            NotFound: the proposal is gone; it is closed and its units are released.
             Unavailable: `unclear=True` unless it is certain that nothing was done; then `find_outcome` is asked.
 
-        Must: do the same when called twice. Must not: report `won` without the platform's word for it.
+        Must: do the same when called twice.
+
+        Must not: report `won` without the platform's word for it.
         """
 
     @hookspec(firstresult=True)
@@ -87,12 +95,12 @@ class Verbs:
             levels: never more than the declared batch; whole units, zero or above.
 
         Returns:
-            One Result per level, same offer id and warehouse; an offer unknown to the platform is a refusal.
+            One Result per level with the same offer id and warehouse; an offer unknown there is a refusal.
 
         Raises:
-            Unavailable: all levels of the batch stay pending and are sent again (a level is absolute, twice is once).
+            Unavailable: all levels of the batch stay pending and are sent again: a level is absolute, twice is once.
 
-        Must not: send a level it was not given, or leave one without a Result.
+        Must not: send a level that it was not given, or leave one without a Result.
         """
 
     @hookspec(firstresult=True)
@@ -122,7 +130,7 @@ class Verbs:
             account: the connected account.
 
         Returns:
-            Every status an order can have, codes unique. Read from the platform where sellers define their own.
+            Every status that an order can have, codes unique; read from the platform where sellers define their own.
 
         Must: leave `meaning` None where it is not certain; the seller is asked then.
         """
@@ -131,12 +139,20 @@ class Verbs:
 
     @hookspec(firstresult=True)
     def check_connection(self, account: Account) -> str:
-        """Try the credentials and say in one sentence what they open (shops, plan, permissions).
+        """Try the credentials.
 
-        When: `account test`, and before an account is armed.
+        When: `account test`, and before an account is armed or resumed.
+
+        Args:
+            account: the connected account.
+
+        Returns:
+            One sentence on what the credentials open: shops, plan, permissions.
 
         Raises:
             AuthError: with words that tell wrong data, missing permission and a closed shop apart where possible.
+
+        Must not: change anything on the platform.
         """
 
     @hookspec(firstresult=True)
@@ -145,66 +161,207 @@ class Verbs:
 
         When: after a sweep, one by one.
 
+        Args:
+            account: the connected account.
+            order: as it was when it was last listed.
+
         Returns:
-            The order as it stands, or `Pending` when it is still waiting as it was.
+            The order as it stands now, or Pending when it is still waiting as it was.
 
         Raises:
-            NotFound: it is gone; the engine closes it and releases its reservation.
+            NotFound: it is gone; the engine closes it and releases its units.
         """
 
     @hookspec(firstresult=True)
     def fetch_products(self, account: Account, cursor: Mapping[str, Any] | None) -> model.ProductPage:
-        """Read the next page of what is listed there, for linking and importing. Cursor as in fetch_orders."""
+        """Read the next page of what is listed on the platform.
+
+        When: when listings are adopted or products imported; a run that is interrupted goes on at its last cursor.
+
+        Args:
+            account: the connected account.
+            cursor: what the last page returned, or None to begin.
+
+        Returns:
+            The page: one RemoteProduct per listing, with the keys by which `push_stock` finds it again.
+
+        Must not: leave out a listing for want of a SKU or GTIN; the engine tells what cannot be linked.
+        """
 
     @hookspec(firstresult=True)
     def fetch_stock(self, account: Account, cursor: Mapping[str, Any] | None) -> model.StockPage:
-        """Read the next page of the platform's own stock counts. Must not report an unknown quantity as zero."""
+        """Read the next page of the platform's own stock counts.
+
+        When: by schedule, for accounts whose stock is a source and not a target.
+
+        Args:
+            account: the connected account.
+            cursor: what the last page returned, or None to begin.
+
+        Returns:
+            The page: counts with the moment at which they were true.
+
+        Must not: report an unknown quantity as zero; leave it out.
+        """
 
     @hookspec(firstresult=True)
     def fetch_categories(self, account: Account, cursor: Mapping[str, Any] | None) -> model.CategoryPage:
-        """Read the next page of the platform's category tree; the engine keeps a checkpoint after each page."""
+        """Read the next page of the platform's category tree.
+
+        When: when a person asks for it; it may take an hour, and the engine keeps the cursor after each page.
+
+        Args:
+            account: the connected account.
+            cursor: what the last page returned, or None to begin.
+
+        Returns:
+            The page: nodes with their parents; only `listable` ones take offers.
+        """
 
     @hookspec(firstresult=True)
     def fetch_parameters(
         self, account: Account, category: str, cursor: Mapping[str, Any] | None
     ) -> model.ParameterPage:
-        """Read the next page of parameters (and their dictionaries) of one category."""
+        """Read the next page of the attributes that a category asks for, with their dictionaries.
+
+        When: for each category that offers are linked to.
+
+        Args:
+            account: the connected account.
+            category: the platform's id of the category.
+            cursor: what the last page returned, or None to begin.
+
+        Returns:
+            The page: parameters; `values` holds a dictionary's ids and names.
+
+        Raises:
+            NotFound: the platform has no such category; its links are shown as broken.
+        """
 
     @hookspec(firstresult=True)
     def push_prices(self, account: Account, prices: tuple[model.Price, ...]) -> tuple[model.Result, ...]:
-        """Set prices; batches and Results as in push_stock."""
+        """Set prices.
+
+        When: whenever prices are pending and the account's trigger fires.
+
+        Args:
+            account: the connected account.
+            prices: never more than the declared batch; gross, in the market's currency.
+
+        Returns:
+            One Result per price with the same offer id.
+
+        Raises:
+            Unavailable: all prices of the batch stay pending and are sent again.
+
+        Must not: round; money finer than the platform takes is a refusal.
+        """
 
     @hookspec(firstresult=True)
     def push_offers(self, account: Account, offers: tuple[model.Offer, ...]) -> tuple[model.Result, ...]:
-        """Create or change listings; `remote_id` of a Result names what was created. Creates: see find_outcome."""
+        """Create listings or change them.
+
+        When: when a person or a rule lists, edits or ends offers, after the plan was shown.
+
+        Args:
+            account: the connected account.
+            offers: never more than the declared batch; without `remote_id` they are to be created.
+
+        Returns:
+            One Result per offer with the same id; `remote_id` names what was created.
+
+        Raises:
+            Unavailable: `unclear=True` unless it is certain that nothing was done; then `find_outcome` is asked.
+        """
 
     @hookspec(firstresult=True)
     def push_orders(self, account: Account, orders: tuple[model.Order, ...]) -> tuple[model.Result, ...]:
-        """Write orders into a shop, ERP or CRM, marked with `order.echo` so that they are known when they come back."""
+        """Write orders into a shop, ERP or CRM.
+
+        When: when an order that the account wants came in or changed.
+
+        Args:
+            account: the account to write into.
+            orders: never more than the declared batch; `order.echo` is our reference.
+
+        Returns:
+            One Result per order, `item` is the text of its id; `remote_id` names what was created.
+
+        Raises:
+            Unavailable: `unclear=True` unless it is certain that nothing was done; then `find_outcome` is asked.
+
+        Must: leave `order.echo` on the written order, so that it is known when it comes back by `fetch_orders`.
+        """
 
     @hookspec(firstresult=True)
     def push_status(self, account: Account, updates: tuple[model.StatusUpdate, ...]) -> tuple[model.Result, ...]:
-        """Set statuses, tracking and payments of orders; only codes that `map_status` calls settable."""
+        """Set statuses, tracking and payments of orders.
+
+        When: driven by the journal, after a status, parcel or payment became known elsewhere.
+
+        Args:
+            account: the connected account.
+            updates: never more than the declared batch; only codes that `map_status` calls settable.
+
+        Returns:
+            One Result per update, `item` is the text of the order's id.
+
+        Must not: set anything that the update does not name.
+        """
 
     @hookspec(firstresult=True)
     def push_contacts(self, account: Account, contacts: tuple[model.Contact, ...]) -> tuple[model.Result, ...]:
-        """Create or update contacts. Creates: see find_outcome."""
+        """Create or update contacts.
+
+        When: driven by the journal, for orders that name a person.
+
+        Args:
+            account: the connected account.
+            contacts: never more than the declared batch.
+
+        Returns:
+            One Result per contact with the same id; `remote_id` names what was created.
+
+        Raises:
+            Unavailable: `unclear=True` unless it is certain that nothing was done; then `find_outcome` is asked.
+        """
 
     @hookspec(firstresult=True)
     def push_events(self, account: Account, events: tuple[model.ContactEvent, ...]) -> tuple[model.Result, ...]:
-        """Write contact events, each at most once by its id. Creates: see find_outcome."""
+        """Write what contacts did.
+
+        When: driven by the journal.
+
+        Args:
+            account: the connected account.
+            events: never more than the declared batch; each must count once, by its id.
+
+        Returns:
+            One Result per event with the same id.
+
+        Raises:
+            Unavailable: `unclear=True` unless it is certain that nothing was done; then `find_outcome` is asked.
+        """
 
     @hookspec(firstresult=True)
     def receive(self, account: Account, request: model.InboundRequest) -> model.InboundReply:
-        """Answer a call of the platform (webhook, an ERP that calls us, a CRM that pulls).
+        """Answer a call of the platform: a webhook, an ERP that calls us, a CRM that pulls.
+
+        When: whenever such a call arrives at the account's address.
+
+        Args:
+            account: the account whose address was called.
+            request: as it came.
 
         Returns:
             The reply and its effects; the engine applies all effects in one transaction before it sends the reply.
 
         Raises:
-            AuthError: the call is not genuine; answered with 401, nothing is applied.
+            AuthError: the call is not genuine; answered with 401, and nothing is applied.
 
-        Must: verify the platform's signature or credentials for real. Must not: write anything itself.
+        Must: verify the platform's signature or credentials for real.
+
+        Must not: write anything itself.
         """
 
     @hookspec(firstresult=True)
@@ -213,12 +370,15 @@ class Verbs:
 
         When: before anything else is done for the account, for each intent that was left open.
 
-        Returns:
-            Outcome where the platform shows how it ended; Pending where it shows that nothing was done (the engine
-            calls again); None where it cannot tell (the order is parked, its reservation kept).
+        Args:
+            account: the connected account.
+            intent: the call: its verb, order, decision, and when it was written down.
 
-        Must: read only. A verb that creates something has this, or is declared idempotent, or unclear intents are
-            parked.
+        Returns:
+            Outcome where the platform shows how it ended; Pending where it shows that nothing was done, so that the
+            engine calls again; None where it cannot tell: the order is parked and its units stay reserved.
+
+        Must not: change anything on the platform.
         """
 
 
