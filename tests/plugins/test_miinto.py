@@ -285,6 +285,18 @@ def test_a_channel_that_another_process_renewed_is_taken() -> None:
     assert wire.opened == 1
 
 
+def test_opening_a_channel_is_tried_again() -> None:
+    wire = quiet()
+    usual, calls = Wire({}), iter([503])
+
+    def at_second(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, json=FAILURE) if (status := next(calls, 0)) else usual(request)
+
+    wire.answers["POST /channels"] = at_second
+    assert connect(wire).fetch_orders(None).orders == ()
+    assert wire.asked.count("POST /channels") == 2
+
+
 @pytest.mark.parametrize("answer", [(401, FAILURE), (400, {"error": "no"}), (200, FAILURE)])
 def test_wrong_credentials_are_told_without_the_secret(answer: Any) -> None:
     with pytest.raises(AuthError, match=r"refuses the (identifier and secret|credentials)") as caught:
@@ -497,6 +509,14 @@ def test_what_may_be_missing_from_an_order() -> None:
     assert order.placed_at == datetime(2024, 3, 1, 8, 0, tzinfo=UTC)
 
 
+def test_a_young_country_code_goes_before_an_old_country_and_the_purchase_before_the_order() -> None:
+    row = changed(changed(ORDER, "createdAt", "2024-03-01T09:00:00Z"), "billingInformation.address.country", "Polska")
+    order = mapping.read_order(row, SHOP, PL)
+    assert order.billing is not None
+    assert order.billing.country == "PL"
+    assert order.placed_at == datetime(2024, 3, 1, 7, 0, tzinfo=UTC)
+
+
 def test_positions_that_still_wait_within_an_order_are_not_hidden() -> None:
     order = mapping.read_order({**ORDER, "pendingPositions": [{"id": 903}]}, SHOP, PL)
     assert order.lines == LINES
@@ -545,6 +565,11 @@ def test_a_product_is_found_by_uuid_then_id_then_a_group_of_one() -> None:
     assert items[2].gtin == "590"
 
 
+def test_only_a_line_without_gtin_takes_its_sku_from_the_map() -> None:
+    order = mapping.with_skus(PROPOSAL, {"P-1": "SKU-1", "P-2": "SKU-2"})
+    assert [line.sku for line in order.lines] == [None, "SKU-2"]
+
+
 @pytest.mark.parametrize("row", [["G", "SKU", "1"], {"id": 1}, "row", ["G", "", "1", "u"], ["G", "S", "1", None]])
 def test_a_strange_row_of_the_product_map_is_told(row: Any) -> None:
     with pytest.raises(BadAnswer, match="product map"):
@@ -569,6 +594,23 @@ def test_a_sweep_reads_transfers_then_orders_and_is_complete() -> None:
     assert "the-secret-password" not in json.dumps(last.cursor)
 
 
+def test_orders_are_read_from_their_newest_end() -> None:
+    wire = quiet()
+    connector = connect(wire)
+    connector.fetch_orders(connector.fetch_orders(None).cursor)
+    assert str(wire.requests[-1].url).endswith("/orders?status%5B%5D=accepted&sort=-createdAt&limit=50&offset=0")
+
+
+def test_a_full_sweep_notices_a_shop_that_was_added() -> None:
+    wire = quiet()
+    connector = connect(wire)
+    cursor = connector.fetch_orders(connector.fetch_orders(None).cursor).cursor
+    connector.fetch_orders(cursor)
+    assert wire.opened == 1
+    connector.fetch_orders({**cursor, "sweep": 100})
+    assert wire.opened == 2
+
+
 def test_the_product_map_is_read_once_and_only_for_lines_without_gtin() -> None:
     wire = quiet(**{TRANSFERS: success([TRANSFER], 1), ORDERS: success([ORDER], 1)})
     connector = connect(wire)
@@ -576,6 +618,12 @@ def test_the_product_map_is_read_once_and_only_for_lines_without_gtin() -> None:
     for _ in range(6):
         cursor = connector.fetch_orders(cursor).cursor
     assert wire.asked.count(MAP) == 1
+    more = changed(TRANSFER, "pendingPositions.1.item.productId", "uuid-1")
+    for waiting in (more, TRANSFER, more):
+        wire.answers[TRANSFERS] = success([waiting], 1)
+        for _ in range(2):
+            cursor = connector.fetch_orders(cursor).cursor
+    assert wire.asked.count(MAP) == 2
     known = copy.deepcopy(TRANSFER)
     del known["pendingPositions"][1]  # type: ignore[attr-defined]  # a literal of mixed types
     wire = quiet(**{TRANSFERS: success([known], 1)})
@@ -713,6 +761,35 @@ def test_an_outcome_is_lost_when_nothing_is_there() -> None:
 
 def test_an_outcome_is_unclear_when_a_similar_order_has_other_ids() -> None:
     assert find(quiet(**{ORDERS: success([renumbered(ORDER, "2024-03-01T08:00:00+01:00")], 1)})) is None
+
+
+ALL = Decision(accepted=("901", "902"))
+
+
+def test_a_part_that_still_waits_keeps_the_whole_pending() -> None:
+    part = changed(ORDER, "acceptedPositions.1", ...)
+    rest = changed(TRANSFER, "pendingPositions.0", ...)
+    assert find(quiet(**{ORDERS: success([part], 1), TRANSFERS: success([rest], 1)}), ALL) == Pending()
+
+
+@pytest.mark.parametrize("second", [..., {**TRANSFER["pendingPositions"][1], "id": 4712}])  # type: ignore[index]
+def test_a_part_that_is_nowhere_is_lost(second: Any) -> None:
+    """Neither a stranger's order nor a stranger's position in ours makes unclear what our ids tell."""
+    part = changed(ORDER, "acceptedPositions.1", second)
+    twin = changed(changed(part, "acceptedPositions.0.id", 4711), "id", 77002)
+    if second is not ...:
+        del twin["acceptedPositions"][1]
+    outcome = find(quiet(**{ORDERS: success([twin, part], 2)}), ALL)
+    assert isinstance(outcome, Outcome)
+    assert outcome.acceptance == Acceptance(
+        lines={"901": LineOutcome.WON, "902": LineOutcome.LOST},
+        remote_ids=(RemoteId(kind="order", scope=SHOP, value="77001"),),
+    )
+
+
+def test_an_order_of_another_quantity_is_not_similar() -> None:
+    other = changed(renumbered(ORDER, "2024-03-01T08:00:00+01:00"), "acceptedPositions.0.quantity", 3)
+    assert isinstance(find(quiet(**{ORDERS: success([other], 1)})), Outcome)
 
 
 def test_a_similar_order_of_long_before_says_nothing() -> None:

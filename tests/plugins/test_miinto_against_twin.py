@@ -433,6 +433,17 @@ def test_the_outcome_is_found_after_a_crash(stage: Stage, kind: FaultKind, race:
     assert [name.kind for name in found.acceptance.remote_ids] == (["order"] if race == "won" else [])
 
 
+def test_the_outcome_is_found_among_the_orders_of_a_whole_day(stage: Stage) -> None:
+    connector, shop = stage.connect()
+    for number in stage.propose(shop, 120, created_at=START - timedelta(hours=3)):
+        stage.twin.accept_in_panel(number, [*stage.twin.book.transfers[number].positions])
+    stage.propose(shop, 1)
+    proposal = only(connector)
+    decision = take(proposal)
+    won = connector.accept_order(proposal, decision)
+    assert outcome(connector, proposal, decision) == Outcome(acceptance=won)
+
+
 @pytest.mark.parametrize("kind", [FaultKind.HTML, FaultKind.EMPTY])
 def test_an_acceptance_answered_with_nonsense_is_unclear(stage: Stage, kind: FaultKind) -> None:
     connector, shop = stage.connect()

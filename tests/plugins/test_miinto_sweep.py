@@ -240,6 +240,13 @@ def test_a_shop_that_vanished_or_came_does_not_stop_the_sweep() -> None:
     assert place.among(("a",)).shop == "a"
 
 
+def test_what_the_product_map_said_is_forgotten_before_a_full_sweep() -> None:
+    end = Place(shop=SHOPS[1], listing="orders", skus={SHOPS[0]: {"P-1": "SKU-1"}})
+    empty = Page(rows=(), ids=[], total=0)
+    assert replace(end, sweep=FULL_EVERY - 2).after(empty, SHOPS).skus == end.skus
+    assert replace(end, sweep=FULL_EVERY - 1).after(empty, SHOPS).skus == {}
+
+
 def test_a_cursor_of_a_later_version_reads_all_again() -> None:
     assert Place.read({"version": 2, "whatever": 1}) == Place()
     assert Place.read(None) == Place()

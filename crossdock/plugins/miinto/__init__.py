@@ -13,7 +13,7 @@ Quirks
 - An empty object may come as a list.
 
 Unconfirmed
-- where a transfer's `createdAt` stands; that lists leave nothing out while their order is by `createdAt`;
+- where a transfer's `createdAt` stands; that a list sorted by it keeps its order from page to page;
 - that the positions of an order keep the ids they had in its transfer (used only to find an outcome that was not told);
 - the telephone codes of the later markets, and with them the market of a shop whose privileges name no platform;
 - what an unknown variant does to a stock call (taken for a refusal of the whole, and repeated one by one);

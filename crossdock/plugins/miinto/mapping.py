@@ -57,7 +57,7 @@ def read_order(row: Mapping[str, Any], shop: str, market: Market) -> Order:
         id=RemoteId(kind="order", scope=shop, value=order.id()),
         market=market.code,
         status=status,
-        placed_at=order.time(("createdAt",), ("parentOrder", "createdAt")),
+        placed_at=order.time(("parentOrder", "createdAt"), ("createdAt",)),
         lines=lines,
         buyer=_address(billing),
         billing=_address(billing),
