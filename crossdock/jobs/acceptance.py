@@ -72,8 +72,8 @@ def _decide(run: Run, number: int) -> None:
     """Decide about one proposal by the rules, within what the account's switches allow."""
     with run.write() as tx:
         row = orders.get(tx, number, lock=True)
-        switches = accounts.get(tx, run.account_id).switches
-        if row.state is not OrderState.PROPOSED or row.parked_code or intents.living_of(tx, number):
+        switches = accounts.get(tx, run.account_id).switches & {Switch.ACCEPT, Switch.DECLINE}
+        if not switches or row.state is not OrderState.PROPOSED or row.parked_code or intents.living_of(tx, number):
             return
         order_changes.reserve_open(tx, [row], run.account.options.warehouses)
         row = orders.get(tx, number)
@@ -134,13 +134,11 @@ def _variants(row: OrderRow) -> set[int]:
 
 
 def _reviewed(run: Run, row: OrderRow, verdict: Verdict) -> Decision:
-    """Let the enabled extensions move lines from accepted to declined."""
+    """Let the enabled extensions decline lines, and whole proposals; their reason counts before that of the rules."""
     declined = dict(verdict.declined)
-    decision = _decision(verdict.accepted, declined)
-    if verdict.accepted:
-        for veto in run.connector.review_acceptance(row.order, decision):
-            barred = veto.line_ids or verdict.accepted
-            declined |= {line: veto.reason for line in barred if line in verdict.accepted}
+    decided = dict.fromkeys((*verdict.accepted, *declined))
+    for veto in run.connector.review_acceptance(row.order, _decision(verdict.accepted, declined)):
+        declined |= {line: veto.reason for line in veto.line_ids or decided if line in decided}
     return _decision((line for line in verdict.accepted if line not in declined), declined)
 
 

@@ -95,13 +95,11 @@ def import_file(
         ConfigError: nothing was read: no such file, warehouse, column or currency, or `as_of` lies ahead.
         ImportBroken: the file is broken in the middle; what was read before has landed and is in its report.
     """
-    moment = as_of or store.clock.now()
-    if moment > store.clock.now():
-        raise ConfigError(f"The quantities cannot be true as of {moment}: that is still to come.")
+    moment = _moment(as_of, store.clock.now())
     _check_currency(currency)
     with ExitStack() as stack:
         rows = stack.enter_context(open_rows(path, required=REQUIRED, columns=columns))
-        faults = _Faults(stack.enter_context(faults_file.open("w", newline="")) if faults_file else None)
+        faults = _Faults(stack.enter_context(_new_file(faults_file)) if faults_file else None)
         with store.write() as tx:
             warehouses.require(tx, warehouse)
             number = imports.begin(tx, str(path))
@@ -115,6 +113,23 @@ def import_file(
                 raise ImportBroken(error, report) from error
             raise
         return work.end(number, path)
+
+
+def _moment(as_of: datetime | None, now: datetime) -> datetime:
+    if as_of is None:
+        return now
+    if as_of.tzinfo is None:
+        raise ConfigError(f"{as_of} has no time zone.", advice=f"Write for example {as_of.isoformat()}+00:00.")
+    if as_of > now:
+        raise ConfigError(f"The quantities cannot be true as of {as_of}: that is still to come.")
+    return as_of
+
+
+def _new_file(path: Path) -> IO[str]:
+    try:
+        return path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def _check_currency(currency: str | None) -> None:

@@ -208,7 +208,8 @@ def _new_prices(
         last = item.offer.exported_price if item.offer else None
         price = item.product.price
         own = item.variant.price
-        if price is None and last is None and own and own.currency == currencies.get(item.product.market):
+        # The currency of a market that an account's settings add is the plugin's to know; a decision compares it again.
+        if price is None and last is None and own and own.currency == currencies.get(item.product.market, own.currency):
             price = own
         if price is not None and price != last:
             yield done[place].id, price

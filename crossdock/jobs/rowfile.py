@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import json
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -191,7 +190,7 @@ class _Lines:
                 f"{path} is an Excel workbook or a ZIP archive.", advice="Save it as CSV (in Excel: CSV UTF-8)."
             )
         packed = start.startswith(GZIP)
-        self._stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if packed else raw
+        self._stream = gzip.GzipFile(fileobj=raw) if packed else raw
         self._offset = 0
 
     def __iter__(self) -> _Lines:

@@ -51,6 +51,7 @@ def intake(store: Store) -> Intake:
         drafts = [
             catalog.VariantDraft(sku="SHIRT", name="Shirt", gtin="5901234123457", vat_rates={"PL": Decimal(8)}),
             catalog.VariantDraft(sku="HAT", name="Hat"),
+            catalog.VariantDraft(sku="BOOK", name="Book", vat_rates={"*": Decimal(5)}),
         ]
         catalog.upsert(tx, drafts)
         for variant in catalog.ids_by_sku(tx, ["SHIRT", "HAT"]).values():
@@ -154,6 +155,7 @@ def test_an_unknown_status_parks_the_order_loudly(store: Store, intake: Intake) 
     ("changes", "rate", "source", "net"),
     [
         pytest.param({}, "8", "product PL", "9.2593", id="the product's rate for the country"),
+        pytest.param({"sku": "BOOK"}, "5", "product *", "9.5238", id="or the one for any other country"),
         pytest.param({"sku": "HAT"}, "23", "account", "8.1301", id="else the account's"),
         pytest.param({"vat_rate": Decimal(5)}, "5", "platform", "9.5238", id="what the platform charged comes first"),
     ],

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -123,9 +124,12 @@ def test_what_fails_at_the_end_takes_everything_back(store: Store) -> None:
         tx.execute(insert(probe), {"id": 2})
         raise KeyError("broken")
 
-    with pytest.raises(KeyError), store.write() as tx:
+    def fill(tx: Write) -> None:
         tx.execute(insert(probe), {"id": 1})
         tx.defer(("0",), broken)
+
+    with pytest.raises(KeyError), store.write() as tx:
+        fill(tx)
     with store.read() as tx:
         assert tx.scalar(select(func.count()).select_from(probe)) == 0
 
@@ -370,7 +374,7 @@ def test_a_reader_with_a_cursor_misses_nothing_and_sees_nothing_twice(store: Sto
         everything = journal.read(tx, 0, limit=10_000)
     assert seen == everything
     assert len(everything) == 6 * 10 * (1 + 2 + 3)
-    for entry, following in zip(everything, everything[1:], strict=False):
+    for entry, following in pairwise(everything):
         # Entries of one transaction stay together, in the order in which they were made.
         if following.payload["number"]:
             assert (following.actor, following.payload["number"]) == (entry.actor, entry.payload["number"] + 1)

@@ -1,7 +1,7 @@
 """The schema of a store: making it, bringing it up to date, refusing one that does not fit.
 
-The steps are in `migrations/versions`, one file each, numbered in a line. Opening a store makes the schema where
-there is none, and never changes one that is there: that is for the operator to say.
+The steps are in `migrations/versions`, one file each, numbered in a line. Opening a store only checks; making the
+schema and changing it is for the operator to say.
 
 `python -m crossdock.core.store.migrate NAME` drafts the next step from what differs between the last one and
 `tables.py`; a person reads it and cleans it.
@@ -50,22 +50,8 @@ def current(tx: Read) -> str | None:
     return None
 
 
-def prepare(store: Store) -> None:
-    """Make the schema in an empty database, or check the one that is there; called whenever a store is opened.
-
-    Raises:
-        ConfigError: as in `check`.
-    """
-    with store.read() as tx:
-        empty = current(tx) is None
-    if empty:
-        upgrade(store)
-    else:
-        check(store)
-
-
 def check(store: Store) -> None:
-    """Make sure that this crossdock and the schema fit.
+    """Make sure that this crossdock and the schema fit; called whenever a store is opened.
 
     Raises:
         ConfigError: the schema is missing, older or newer, or the tables are somebody else's.

@@ -183,9 +183,10 @@ def _unknown_inwards(tx: Read, account: str, code: str) -> NoReturn:
     else:
         why = f"it means {listed.meaning}, and none of your statuses does"
     own = ", ".join(status.name for status in list_own(tx))
+    name = _name(tx, account)
     raise UnknownStatus(
-        f"Account {_name(tx, account)}: status {code!r} leads nowhere: {why}.",
-        advice=f"Map it inwards to one of: {own or 'your statuses (there are none)'}.",
+        f"Account {name}: status {code!r} leads nowhere: {why}.",
+        advice=f"Say it by `crossdock status-map set {name} in {code} STATUS`; STATUS is one of: {own or 'none yet'}.",
     )
 
 
@@ -216,9 +217,11 @@ def outwards(tx: Read, account: str, status_id: int) -> str:
     if len(fitting) == 1:
         return fitting[0]
     why = f"{len(fitting)} codes mean {own.meaning}" if fitting else f"no code that may be set means {own.meaning}"
+    name = _name(tx, account)
+    command = f"crossdock status-map set {name} out CODE {own.name!r}"
     raise UnknownStatus(
-        f"Account {_name(tx, account)}: status {own.name!r} cannot be told: {why}.",
-        advice=f"Map it outwards to one of: {_choices(settable)}.",
+        f"Account {name}: status {own.name!r} cannot be told: {why}.",
+        advice=f"Say it by `{command}`; CODE is one of: {_choices(settable)}.",
     )
 
 

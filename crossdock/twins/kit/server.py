@@ -19,9 +19,13 @@ PATIENCE = 10.0  # seconds in which a server starts or stops
 
 
 @contextmanager
-def serve(app: ASGIApp) -> Iterator[str]:
-    """Serve the app from a daemon thread on a free port and give its base URL, `http://127.0.0.1:PORT`."""
-    with _listening(0) as listener:
+def serve(app: ASGIApp, port: int = 0) -> Iterator[str]:
+    """Serve the app from a daemon thread on this port, or a free one, and give its base URL, `http://127.0.0.1:PORT`.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    with _listening(port) as listener:
         server = _Server(app)
         thread = threading.Thread(target=server.run, args=([listener],), name="twin", daemon=True)
         thread.start()

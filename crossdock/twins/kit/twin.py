@@ -99,6 +99,10 @@ class Twin(ABC):
     def forget_tokens(self) -> None:
         """Make every token invalid that was given out so far; called with the lock held."""
 
+    def settings(self) -> Mapping[str, str]:
+        """Return the settings with which an account rehearses here, but for the address."""
+        return {}
+
     def is_write(self, method: str, path: str) -> bool:
         """Tell whether this call changes something, so that it can be answered by an error after the change."""
         return method not in {"GET", "HEAD", "OPTIONS"}

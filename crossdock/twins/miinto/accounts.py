@@ -30,6 +30,7 @@ MARKETS = {
     "test": Market("XX", "EUR", "999", "00000", "Testville"),
 }
 SEVEN = ("pl", "se", "no", "ch", "be", "nl", "dk")
+REHEARSAL = "test"  # takes positions of any quantity and price, as a seller's own books have them
 EVERYTHING = -1  # a privilege flag
 
 

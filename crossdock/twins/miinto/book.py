@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from crossdock.twins.kit.clock import aware_utc
-from crossdock.twins.miinto.accounts import Channel, Shop
+from crossdock.twins.miinto.accounts import REHEARSAL, Channel, Shop
 from crossdock.twins.miinto.listing import Listing
 from crossdock.twins.miinto.records import Answer, By, Order, Outcome, Position, State, Transfer, new_buyer
 from crossdock.twins.miinto.rivals import Rivals
@@ -218,7 +218,8 @@ class MiintoBook:
             }
 
     def _transfer(self, shop: Shop, new: NewTransfer) -> Transfer:
-        positions = [Position.new(next(self._position_ids), row) for row in new.positions]
+        corrections = shop.market == REHEARSAL
+        positions = [Position.new(next(self._position_ids), row, any_number=corrections) for row in new.positions]
         created_at = self._now() if new.created_at is None else aware_utc(new.created_at)
         transfer_id = next(self._transfer_ids)
         return Transfer(

@@ -86,14 +86,14 @@ class Position:
     by: By | None = None
 
     @classmethod
-    def new(cls, position_id: int, row: object) -> Position:
-        """Read a position as the sheet shows it (`quantity`, `price`, `item`), without an id."""
+    def new(cls, position_id: int, row: object, *, any_number: bool = False) -> Position:
+        """Read a position as the sheet shows it, without an id; `any_number` lets quantity and price be no sale."""
         if not isinstance(row, Mapping) or not {"price", "item"} <= row.keys() <= {"quantity", "price", "item"}:
             raise ValueError(f"a position is an object of quantity, price and item, not {row!r}")
         quantity, price, item = row.get("quantity", 1), row["price"], row["item"]
-        if type(quantity) is not int or quantity < 1:
+        if type(quantity) is not int or (quantity < 1 and not any_number):
             raise ValueError(f"quantity is a whole number from 1 up, not {quantity!r}")
-        if type(price) is not int or price < 0:
+        if type(price) is not int or (price < 0 and not any_number):
             raise ValueError(f"price is a whole number of minor units, not {price!r}")
         if not isinstance(item, Mapping) or not item:
             raise ValueError(f"item is an object with gtin, name, brand, productId, not {item!r}")

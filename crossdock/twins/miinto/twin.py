@@ -216,6 +216,9 @@ class MiintoTwin(Twin):
         meta = {"status": "failure", "version": VERSION} | ({"totalItemCount": 0} if status == 200 else {})
         return _json({"meta": meta, "data": {"message": message}}, status)
 
+    def settings(self) -> dict[str, str]:
+        return {"identifier": self.account.identifier, "secret": self.account.secret}
+
     def is_write(self, method: str, path: str) -> bool:
         return method == "PATCH"
 

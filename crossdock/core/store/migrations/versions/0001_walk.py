@@ -326,8 +326,8 @@ def upgrade() -> None:  # noqa: PLR0915 - every table there is
         "intents",
         ["account", "verb", "subject"],
         unique=True,
-        sqlite_where=sa.text("state IN ('open', 'unclear')"),
-        postgresql_where=sa.text("state IN ('open', 'unclear')"),
+        sqlite_where=sa.text("state IN ('wanted', 'open', 'unclear')"),
+        postgresql_where=sa.text("state IN ('wanted', 'open', 'unclear')"),
     )
 
     op.create_table(
