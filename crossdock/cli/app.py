@@ -19,12 +19,7 @@ if TYPE_CHECKING:
     from crossdock.hub import Hub
 
 CONFIG_FILE = Path("crossdock.toml")
-DECLINED = 1
-
-
-def somebody_there() -> bool:
-    """Whether a person can be asked: standard input and standard error are a terminal."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+LEFT_TO_A_PERSON = 1  # exit code: the command did its part, and something is left for somebody to do
 
 
 class App:
@@ -40,6 +35,11 @@ class App:
         self.config = CONFIG_FILE
         self.json = False
         self.verbose = False
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person can be asked: standard input and standard error are a terminal."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
 
     @contextmanager
     def hub(self) -> Iterator[Hub]:
@@ -72,9 +72,15 @@ class App:
 
     # --- answering
 
-    def show(self, document: Any, *columns: str) -> None:
-        """Print a record (a mapping) or a table (a list of mappings); people see these columns, JSON has all."""
-        screen.show(document, columns, as_json=self.json)
+    def show(self, document: Any, *columns: str, **sections: tuple[str, ...]) -> None:
+        """Print a record (a mapping) or a table (a list of mappings).
+
+        Args:
+            document: what there is to see; JSON has all of it.
+            columns: of a table, which ones people see.
+            sections: the same for the tables within a record, by name.
+        """
+        screen.show(document, columns, sections, as_json=self.json)
 
     def done(self, sentence: str, document: Any) -> None:
         """Say what was done: a sentence for people, the document for programs."""
@@ -86,7 +92,7 @@ class App:
     def say(self, sentence: str) -> None:
         """Tell people something that programs do not need."""
         if not self.json:
-            click.echo(screen.legible(sentence))
+            click.echo(screen.legible(sentence, lines=True))
 
     def warn(self, sentence: str) -> None:
         """Tell something on standard error, whoever reads standard output."""
@@ -102,11 +108,11 @@ class App:
         """
         if yes:
             return
-        if not somebody_there():
+        if not self.interactive:
             raise ConfigError("This wants to be confirmed, and there is no terminal to ask on.", advice="Add --yes.")
         if not click.confirm(question, err=True):
             self.warn("Nothing was changed.")
-            raise click.exceptions.Exit(DECLINED)
+            raise click.exceptions.Exit(LEFT_TO_A_PERSON)
 
     def ask(self, field: FieldHelp) -> str:
         """Ask a person for a setting; what is typed for a secret is not shown."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,18 +22,30 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def show(document: Any, columns: Sequence[str] = (), *, as_json: bool = False) -> None:
+def shows_progress() -> bool:
+    """Whether a person watches standard error."""
+    return sys.stderr.isatty()
+
+
+def show(
+    document: Any,
+    columns: Sequence[str] = (),
+    sections: Mapping[str, Sequence[str]] | None = None,
+    *,
+    as_json: bool = False,
+) -> None:
     """Print a document.
 
     Args:
         document: a mapping (a record; lists of mappings in it become tables of their own) or a list of mappings.
         columns: of a list, which ones people see; by default all.
+        sections: the same for the lists in a record, by name.
         as_json: print all of it as one JSON document.
     """
     if as_json:
         click.echo(json.dumps(plain(document), ensure_ascii=False, indent=2))
     elif isinstance(document, Mapping):
-        _show_record(document)
+        _show_record(document, sections or {})
     else:
         _show_table(document, columns)
 
@@ -60,7 +73,7 @@ def plain(value: Any) -> Any:
 
 
 def text(value: Any, *, local: bool) -> str:
-    """Return a value as people read it, on one line; `local` shows time in this machine's zone, to the second."""
+    """Return a value as people read it, on one line, time to the second; `local` shows it in this machine's zone."""
     if isinstance(value, Mapping):
         shown = ((name, text(part, local=local)) for name, part in value.items())
         return ", ".join(f"{legible(str(name))}: {part}" for name, part in shown if part)
@@ -68,12 +81,14 @@ def text(value: Any, *, local: bool) -> str:
         value = sorted(value)
     if isinstance(value, list | tuple):
         return ", ".join(text(part, local=local) for part in value)
-    if isinstance(value, datetime) and local:
-        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, datetime):
+        return (
+            f"{value.astimezone():%Y-%m-%d %H:%M:%S}" if local else value.astimezone(UTC).isoformat(timespec="seconds")
+        )
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, datetime | Decimal):
-        value = plain(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return "" if value is None else legible(str(value))
 
 
@@ -90,18 +105,18 @@ def _spelled(letter: str) -> str:
 # --- records and tables ----------------------------------------------------------------------------------------------
 
 
-def _show_record(record: Row) -> None:
-    """Print the plain facts first, then each list of records under its name."""
-    tables = {name: value for name, value in record.items() if _is_table(value)}
-    facts = {name: value for name, value in record.items() if name not in tables}
+def _show_record(record: Row, sections: Mapping[str, Sequence[str]]) -> None:
+    """Print the plain facts that are known first, then each list of records under its name."""
     local = is_terminal()
-    width = max(map(len, facts), default=0)
-    for name, value in facts.items():
-        title = _title(name).ljust(width + 2) if local else f"{name}\t"
-        click.echo(f"{title}{text(value, local=local)}".rstrip())
+    tables = {name: value for name, value in record.items() if _is_table(value)}
+    facts = ((name, text(value, local=local)) for name, value in record.items() if name not in tables)
+    known = {name: fact for name, fact in facts if fact}
+    width = max(map(len, known), default=0)
+    for name, fact in known.items():
+        click.echo(f"{_title(name).ljust(width + 2)}{fact}" if local else f"{name}\t{fact}")
     for name, rows in tables.items():
         click.echo(f"\n{_title(name) if local else name}")
-        _show_table(rows, ())
+        _show_table(rows, sections.get(name, ()))
 
 
 def _is_table(value: Any) -> bool:
@@ -115,23 +130,27 @@ def _show_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     if not local:
         click.echo("\n".join("\t".join(line) for line in [list(names), *cells]))
     elif rows:
-        _draw(names, cells)
+        _draw(cells, {name: any(isinstance(row[name], datetime) for row in rows) for name in names})
     else:
         click.echo("None.")
 
 
-def _draw(names: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
+def _draw(cells: Iterable[Sequence[str]], columns: Mapping[str, bool]) -> None:
+    """Draw a table; `columns` says of each whether it holds moments, which are never broken into lines."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*map(_title, names), box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for name, whole in columns.items():
+        table.add_column(_title(name), no_wrap=whole)
     for line in cells:
         table.add_row(*(Text(cell, style=STYLES.get(cell, ""), overflow="fold") for cell in line))
     Console(file=sys.stdout, highlight=False).print(table)
 
 
+ABBREVIATIONS = {"gtin", "id", "sku", "vat"}
 STYLES = {
     **dict.fromkeys(("failed", "error", "unknown", "stopped"), "red"),
     **dict.fromkeys(("warning", "late", "parked"), "yellow"),
@@ -139,5 +158,26 @@ STYLES = {
 }
 
 
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[float, float | None, str], None]]:
+    """Give a function that moves a bar on standard error: how much is done, of how much if that is known, what.
+
+    Where nobody watches it does nothing.
+    """
+    if not shows_progress():
+        yield lambda done, total, message: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(escape(legible(title)), total=None)
+        yield lambda done, total, message: bar.update(
+            task, completed=done, total=total, description=escape(legible(message or title))
+        )
+
+
 def _title(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    title = " ".join(word.upper() if word in ABBREVIATIONS else word for word in name.split("_"))
+    return title[:1].upper() + title[1:]

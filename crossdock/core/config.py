@@ -96,10 +96,10 @@ class Options(BaseModel):
     )
     price_floor: Decimal | None = Field(
         Decimal("0.97"),
-        gt=0,
+        ge=0,
         le=10,
         title="Price floor",
-        description="Accept a line only at or above this share of the last exported price. None switches it off.",
+        description="Accept a line only at or above this share of the last exported price. 0 switches it off.",
     )
     warehouses: tuple[str, ...] = Field(
         ("main",),

@@ -7,11 +7,14 @@ quantities are whole numbers, unknown is None and never zero. What a later contr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
+from itertools import chain, repeat
+from types import NoneType
 from typing import Any, Literal, TypeAlias
 
 # ISO 4217:2015, minor units other than two (list one, 2024-06).
@@ -711,7 +714,8 @@ class Plugin:
 
 # --- checks at the door ----------------------------------------------------------------------------------------------
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # none of these is printable
+_SOUND = frozenset({NoneType, bool, int, Decimal})
 
 
 def text_faults(value: object, where: str = "") -> Iterator[str]:
@@ -729,15 +733,22 @@ def text_faults(value: object, where: str = "") -> Iterator[str]:
         yield f"{where or 'number'}: {value!r} is a float; use Decimal or int"
     else:
         for name, part in _parts_of(value):
-            yield from text_faults(part, f"{where}{name}".lstrip("."))
+            # Nearly all of a page are such texts and numbers; a place in words is only made for the others.
+            if type(part) not in _SOUND and not (type(part) is str and part.isprintable()):
+                yield from text_faults(part, f"{where}{name}".lstrip("."))
 
 
-def _parts_of(value: object) -> Iterator[tuple[str, object]]:
-    if is_dataclass(value) and not isinstance(value, type):
-        yield from ((f".{part.name}", getattr(value, part.name)) for part in fields(value))
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield "[key]", key
-            yield f"[{key!r}]", item
-    elif isinstance(value, list | tuple):
-        yield from ((f"[{index}]", item) for index, item in enumerate(value))
+def _parts_of(value: object) -> Iterable[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        return chain.from_iterable((("[key]", key), (f"[{key!r}]", item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ((f"[{index}]", item) for index, item in enumerate(value))
+    kind: Any = type(value)
+    names, places = _fields_of(kind)
+    return zip(places, map(getattr, repeat(value), names), strict=True)
+
+
+@cache
+def _fields_of(kind: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    names = tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+    return names, tuple(f".{name}" for name in names)

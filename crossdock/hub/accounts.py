@@ -23,7 +23,7 @@ from crossdock.core.config import (
 from crossdock.core.connector import Connector, Loaded
 from crossdock.core.errors import ConfigError
 from crossdock.core.model import Gap, Kind, Limits, Market
-from crossdock.core.store import accounts, secrets, statuses
+from crossdock.core.store import accounts, offer_levels, secrets, statuses
 from crossdock.core.store.accounts import AccountRow, Switch
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ NEEDS: Final[Mapping[Switch, str]] = {
     Switch.PRICES: "push_prices",
     Switch.FEED: "build_feed",
 }
+RECKONED_BY = ("warehouses", "stock_buffer", "stock_cap")  # the options that say what an account may show
 PREVIEW_PAGES = 200
 
 
@@ -185,6 +186,8 @@ class Accounts:
                 loaded, row.name, _merged(known, settings or {}), _merged(row.options, options or {})
             )
             changed = accounts.save(tx, row.id, settings=_given(chosen), options=_given(engine))
+            if any(changed.options.get(name) != row.options.get(name) for name in RECKONED_BY):
+                offer_levels.mark_account(tx, row.id)
             sealed = plain_values(chosen, secret=True)
             for field in sorted(hidden & (settings or {}).keys()):
                 if field in sealed:
@@ -378,7 +381,9 @@ def _given(settings: BaseModel) -> dict[str, Any]:
 
 
 def _merged(known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in {**known, **changes}.items() if value is not None}
+    """Return what is set after changes; one to None takes a value back to its default, a None that is set stays."""
+    changed = {name: value for name, value in changes.items() if value is not None}
+    return {name: value for name, value in known.items() if name not in changes} | changed
 
 
 def _in_force(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:

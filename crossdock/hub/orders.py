@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from crossdock.core.errors import ConfigError
 from crossdock.core.model import Decision, DeclinedLine, LineOutcome, RemoteId
-from crossdock.core.store import accounts, intents, journal, order_changes, order_outcome, orders
-from crossdock.core.store.engine import Write
+from crossdock.core.store import accounts, catalog, intents, journal, order_changes, order_intake, order_outcome, orders
+from crossdock.core.store.engine import Read, Write
 from crossdock.core.store.intents import IntentRow, IntentState
 from crossdock.core.store.journal import Entry
+from crossdock.core.store.order_intake import Intake
 from crossdock.core.store.orders import LineRow, LineState, OrderRow, OrderState, ParkedFor
 from crossdock.jobs import acceptance
 
@@ -32,6 +33,7 @@ class OrderStory:
         intents: what was sent and what was answered, oldest first.
         journal: what happened, oldest first.
         versions: how the platform changed it afterwards.
+        skus: the seller's own SKU of each variant among the lines, by the store's number.
     """
 
     order: OrderRow
@@ -40,6 +42,7 @@ class OrderStory:
     intents: tuple[IntentRow, ...]
     journal: tuple[Entry, ...]
     versions: tuple[Mapping[str, Any], ...]
+    skus: Mapping[int | None, str]
 
 
 class Orders:
@@ -89,6 +92,7 @@ class Orders:
         """
         with self._hub.store.read() as tx:
             row = orders.get(tx, number)
+            linked = catalog.get_many(tx, {line.variant_id for line in row.lines if line.variant_id is not None})
             return OrderStory(
                 order=row,
                 account=accounts.name_of(tx, row.account),
@@ -96,6 +100,7 @@ class Orders:
                 intents=tuple(intents.of_order(tx, number)),
                 journal=tuple(journal.of_order(tx, number)),
                 versions=tuple(orders.versions(tx, number)),
+                skus={variant: found.sku for variant, found in linked.items()},
             )
 
     def accept(self, number: int, positions: Sequence[str] = ()) -> OrderRow:
@@ -170,10 +175,10 @@ class Orders:
             return orders.get(tx, number)
 
     def unpark(self, number: int) -> OrderRow:
-        """Let a parked order go on after its cause was mended.
+        """Let a parked order go on after its cause was mended; status and VAT rates are looked up again.
 
         Raises:
-            ConfigError: it is not parked, or its outcome is unknown (see `resolve`).
+            ConfigError: it is not parked, its outcome is unknown (see `resolve`), or status or VAT rate still are.
         """
         with self._hub.store.write() as tx:
             row = orders.get(tx, number, lock=True)
@@ -182,6 +187,9 @@ class Orders:
             if row.parked_code == ParkedFor.OUTCOME:
                 raise ConfigError(f"Nobody knows how order {number} ended.", advice="Use `crossdock orders resolve`.")
             order_changes.unpark(tx, row, actor=PERSON)
+            unknown = order_intake.look_again(tx, self._intake(tx, row), number)
+            if unknown:
+                raise ConfigError(f"Order {number} cannot go on: {unknown}")
             return orders.get(tx, number)
 
     def resolve(self, number: int, how: Literal["ask", "lost"]) -> OrderRow:
@@ -202,6 +210,13 @@ class Orders:
             else:
                 self._settle_as_lost(tx, row, intent)
         return self._carry_out(row) if how == "ask" else self.show(number).order
+
+    def _intake(self, tx: Read, row: OrderRow) -> Intake:
+        facts = self._hub.plugin(accounts.get(tx, row.account).platform).facts
+        countries = {market.code: market.country for market in facts.markets}
+        return Intake(
+            account=row.account, options=self._hub.options(tx, row.account), countries=countries, actor=PERSON
+        )
 
     def _settle_as_lost(self, tx: Write, row: OrderRow, intent: IntentRow) -> None:
         decision = acceptance.decision_of(intent)
@@ -238,7 +253,7 @@ class Orders:
             verb=acceptance.VERB,
             subject=str(row.id),
             order_id=row.id,
-            request=acceptance.request_of(decision),
+            request={**acceptance.request_of(decision), "wanted_by": PERSON},
             state=IntentState.WANTED,
         )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from crossdock.core.errors import ConfigError, Unsupported
 from crossdock.core.store import accounts, events, offer_levels, orders, runs, schedules
+from crossdock.core.store.engine import Write
 from crossdock.core.store.events import EventRecord, Level
 from crossdock.core.store.runs import RunRecord, RunState
 from crossdock.core.store.schedules import Schedule
@@ -67,10 +68,18 @@ class Status:
 
 
 class Work:
-    """The runs of an installation."""
+    """The runs of an installation.
+
+    Args:
+        hub: the installation.
+
+    Attributes:
+        listeners: called with each run that this process carried out, in the thread that did; they must not raise.
+    """
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self.listeners: list[Callable[[RunRecord], object]] = []
         executor = Executor(
             hub.store,
             JOBS,
@@ -78,6 +87,7 @@ class Work:
             stop_account=hub.stop_account,
             redact=hub.redactor.redact,
             order_changed=hub.order_changed,
+            run_ended=self._tell_ended,
         )
         self._queue = EmbeddedQueue(executor)
 
@@ -87,9 +97,10 @@ class Work:
         Raises:
             ConfigError: there is no such account or job.
         """
-        record = self._queue.run_now(self._account_id(account, job), job, asked_by=asked_by, force=force)
-        self._hub.tell("run_finished", run_id=record.id, account_id=record.account, job=job, state=record.state.value)
-        return record
+        account_id = self._account_id(account, job)
+        with self._hub.store.write() as tx:
+            _try_refused_again(tx, account_id, job)
+        return self._queue.run_now(account_id, job, asked_by=asked_by, force=force)
 
     def ask(self, account: str, job: str, *, force: bool = False, asked_by: str = "person") -> int:
         """Ask for a job; whoever serves runs it. Return the run's number.
@@ -99,6 +110,7 @@ class Work:
         """
         account_id = self._account_id(account, job)
         with self._hub.store.write() as tx:
+            _try_refused_again(tx, account_id, job)
             return runs.request(tx, account_id, job, asked_by=asked_by, force=force)
 
     def cancel(self, run_id: int) -> RunRecord:
@@ -199,11 +211,26 @@ class Work:
                 levels={name: counts for key, name in names.items() if (counts := offer_levels.summary(tx, key))},
             )
 
+    def _tell_ended(self, run_id: int) -> None:
+        with self._hub.store.read() as tx:
+            record = runs.get(tx, run_id)
+        if record.state not in runs.ACTIVE:
+            facts = {"account_id": record.account, "job": record.job, "state": record.state.value}
+            self._hub.tell("run_finished", run_id=record.id, **facts)
+        for listener in self.listeners:
+            listener(record)
+
     def _account_id(self, account: str, job: str) -> str:
         if job not in JOBS:
             raise ConfigError(f"There is no job {job!r}.", advice=f"Jobs are: {', '.join(sorted(JOBS))}.")
         with self._hub.store.read() as tx:
             return accounts.get(tx, account).id
+
+
+def _try_refused_again(tx: Write, account_id: str, job: str) -> None:
+    """Who asks for a push has mended what the platform refused; a push that runs by itself leaves it alone."""
+    if job == stock.JOB:
+        offer_levels.retry_errors(tx, account_id)
 
 
 def _job_status(

@@ -101,7 +101,7 @@ def judge(row: OrderRow, exported: Mapping[int, Money], floor: Decimal | None) -
     Args:
         row: the proposal, after its reservations.
         exported: by variant, the price that was last published in the order's market.
-        floor: the least share of that price at which a line is taken; None for any price.
+        floor: the least share of that price at which a line is taken; None or zero for any price.
     """
     accepted: list[str] = []
     declined: dict[str, str] = {}
@@ -109,7 +109,7 @@ def judge(row: OrderRow, exported: Mapping[int, Money], floor: Decimal | None) -
         if line.state is not LineState.PROPOSED:
             continue
         reason = _reason_against(line)
-        if reason is None and floor is not None and line.variant_id is not None:
+        if reason is None and floor and line.variant_id is not None:
             price = exported.get(line.variant_id)
             if price is None or price.currency != line.currency:
                 return Verdict((), {}, f"No exported price in {line.currency} is known for {line.sku or line.name}.")
@@ -211,7 +211,7 @@ def send(run: Run, row: OrderRow, intent_id: int, decision: Decision) -> None:
         RemoteError: the platform could not be asked; the intent stays open if the call may have been carried out.
     """
     try:
-        acceptance = run.connector.accept_order(row.order, decision)
+        acceptance = run.connector.accept_order(orders.as_proposal(row), decision)
     except NotFound as error:
         _drop(run, intent_id, error)
         with run.write() as tx:
@@ -226,7 +226,8 @@ def send(run: Run, row: OrderRow, intent_id: int, decision: Decision) -> None:
         run.count(failed=1)
     except RemoteError as error:
         if not error.unclear:
-            _drop(run, intent_id, error)
+            with run.write() as tx:
+                intents.give_up(tx, intent_id, str(error))
         raise
     else:
         write_outcome(run, intent_id, row.id, decision, acceptance)
@@ -255,6 +256,10 @@ def write_outcome(run: Run, intent_id: int, order_id: int, decision: Decision, a
         )
         answer = {line: outcome.value for line, outcome in ended}
         intents.close(tx, intent_id, IntentState.DONE, answer=answer, words=acceptance.words)
+        now = orders.get(tx, order_id)
+        if now.parked_because and not row.parked_because:
+            advice = "Mend the cause, then `crossdock orders unpark`."
+            run.event(Level.ERROR, "order_parked", now.parked_because, item=f"order {order_id}", advice=advice)
     run.count(seen=1, changed=1)
     run.tell_order_changed(order_id, state.value)
 
@@ -267,7 +272,7 @@ def clear_up(run: Run, intent: IntentRow) -> None:
     with run.store.read() as tx:
         row = orders.get(tx, int(intent.subject))
     decision = decision_of(intent)
-    asked = Intent(id=intent.id, verb=VERB, made_at=intent.made_at, order=row.order, decision=decision)
+    asked = Intent(id=intent.id, verb=VERB, made_at=intent.made_at, order=orders.as_proposal(row), decision=decision)
     outcome = run.connector.find_outcome(asked)
     if outcome is None and VERB in run.connector.facts.idempotent:
         outcome = Pending()

@@ -13,7 +13,9 @@ from crossdock.core.errors import NotFound
 from crossdock.core.model import OrderPage, Pending
 from crossdock.core.store import accounts, cursors, intents, order_intake, order_outcome, orders, runs, statuses
 from crossdock.core.store.accounts import Switch
+from crossdock.core.store.engine import Read
 from crossdock.core.store.events import Level
+from crossdock.core.store.intents import IntentState
 from crossdock.core.store.order_intake import Intake, Taken
 from crossdock.jobs.run import Run
 
@@ -65,12 +67,21 @@ def _take_in(run: Run, intake: Intake, page: OrderPage) -> Taken:
         taken = order_intake.take_in(tx, intake, page.orders)
         sweep = intake.sweep + (page.sweep == "complete")
         cursors.put(tx, intake.account, JOB, page.cursor, sweep)
-        account = accounts.get(tx, intake.account)
-        decides = account.switches & {Switch.ACCEPT, Switch.DECLINE}
-        undecided = decides and orders.waiting(tx, intake.account, limit=1)
-        if undecided or intents.in_state(tx, intake.account, "accept_order", intents.IntentState.OPEN):
+        if _something_to_decide(tx, intake.account):
             runs.ask(tx, intake.account, ACCEPT_JOB, asked_by=JOB)
     return taken
+
+
+def _something_to_decide(tx: Read, account_id: str) -> bool:
+    """Whether a proposal waits for a decision, or a decision for its outcome; an unarmed account does neither."""
+    account = accounts.get(tx, account_id)
+    if not account.armed:
+        return False
+    unfinished = (IntentState.OPEN, IntentState.WANTED)
+    if any(intents.in_state(tx, account_id, "accept_order", state) for state in unfinished):
+        return True
+    decides = account.switches & {Switch.ACCEPT, Switch.DECLINE}
+    return bool(decides and orders.waiting(tx, account_id, limit=1))
 
 
 def report(run: Run, taken: Taken) -> None:

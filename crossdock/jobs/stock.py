@@ -176,9 +176,10 @@ def _send(run: Run, changes: Sequence[Change], options: Options, told: int) -> i
             for level, units in _with_units(tx, fresh, options)
             if units is not None
         }
+    in_turn = ((change.pending.offer.id, change.pending.warehouse) for change in changes)
     levels = tuple(
         StockLevel(offer=level.offer, quantity=units, warehouse=level.warehouse or None)
-        for level, units in current.values()
+        for level, units in (current[place] for place in in_turn if place in current)
     )
     if not levels:
         return 0

@@ -72,6 +72,7 @@ class Executor:
         stop_account: lets nothing more run for an account until a person acts; gets transaction, account id, reason.
         redact: takes secrets out of a text.
         order_changed: hears of changed orders, with account id, order number and what happened; it must not raise.
+        run_ended: hears the number of each run that was carried out, however that ended; it must not raise.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Executor:
         stop_account: Callable[[Write, str, str], object],
         redact: Callable[[str], str],
         order_changed: OrderListener = nobody,
+        run_ended: Callable[[int], object] = lambda run_id: None,
     ) -> None:
         self.store = store
         self.jobs = jobs
@@ -90,6 +92,7 @@ class Executor:
         self._stop_account = stop_account
         self._redact = redact
         self._order_changed = order_changed
+        self._run_ended = run_ended
 
     def execute(self, record: RunRecord, leaving: threading.Event | None = None) -> None:
         """Carry out a run and write how it ended; what a job raises ends here, except for a process's own end.
@@ -113,6 +116,8 @@ class Executor:
         except (KeyboardInterrupt, SystemExit):
             self._give_back(record)
             raise
+        else:
+            self._run_ended(record.id)
 
     def _carry_out(self, run: Run, record: RunRecord) -> Ending:
         try:

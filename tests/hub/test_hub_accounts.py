@@ -173,6 +173,11 @@ def test_none_takes_a_value_back(hub: Hub, north: str) -> None:
         hub.accounts.set(north, {"token": None})
 
 
+def test_a_none_that_was_given_at_first_stays(hub: Hub, shop: Shop) -> None:
+    hub.accounts.add("shop", "south", SETTINGS, {"price_floor": None})
+    assert hub.accounts.set("south", options={"stock_buffer": 2}).options == {"price_floor": None, "stock_buffer": 2}
+
+
 def test_faulty_changes_change_nothing(hub: Hub, north: str) -> None:
     before = hub.accounts.get(north)
     with pytest.raises(ConfigError) as caught:

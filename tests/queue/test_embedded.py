@@ -168,6 +168,8 @@ def test_no_more_run_at_once_than_there_are_threads(store: Store) -> None:
         for _ in range(3):
             gate.wait_inside()
         assert not gate.inside.acquire(timeout=0.3)
+        with store.read() as tx:
+            assert len(runs.list(tx, state=RunState.QUEUED)) == 4
         gate.open.set()
         for _ in range(4):
             gate.wait_inside()
@@ -365,14 +367,21 @@ def test_a_queue_that_stops_lets_what_runs_end(store: Store) -> None:
     assert get(store, waiting).state is RunState.QUEUED
 
 
+def checking(inside: threading.Event) -> JobFunction:
+    """Return a job that only checks whether it should go on."""
+
+    def job(run: Run) -> None:
+        inside.set()
+        for _ in range(PATIENCE * 50):
+            run.check_cancelled()
+            threading.Event().wait(0.02)
+
+    return job
+
+
 def test_a_queue_that_stops_gives_back_what_asks(store: Store) -> None:
     inside = threading.Event()
-
-    def stock(run: Run) -> None:
-        while True:
-            inside.set()
-            run.check_cancelled()
-
+    stock = checking(inside)
     number = ask(store)
     with serving(make_queue(store, stock=stock)) as stop:
         assert inside.wait(PATIENCE)
@@ -383,12 +392,7 @@ def test_a_queue_that_stops_gives_back_what_asks(store: Store) -> None:
 
 def test_a_running_run_is_cancelled(store: Store) -> None:
     inside = threading.Event()
-
-    def stock(run: Run) -> None:
-        while True:
-            inside.set()
-            run.check_cancelled()
-
+    stock = checking(inside)
     number = ask(store)
     with serving(make_queue(store, stock=stock)):
         assert inside.wait(PATIENCE)

@@ -358,6 +358,8 @@ def test_a_process_that_leaves_gets_runs_back_at_their_next_check(bench: Bench) 
 def test_a_run_that_was_taken_over_writes_nothing(
     bench: Bench, store: Store, clock: VirtualClock, caplog: pytest.LogCaptureFixture, late: str
 ) -> None:
+    went_on = []
+
     def job(run: Run) -> None:
         clock.advance(61)
         with store.write() as tx:
@@ -376,6 +378,7 @@ def test_a_run_that_was_taken_over_writes_nothing(
             raise Unavailable("No answer.")
         if late == "leave":
             raise GiveBack
+        went_on.append(late)
 
     with caplog.at_level(logging.WARNING):
         run, told = bench.run(job)
@@ -384,6 +387,7 @@ def test_a_run_that_was_taken_over_writes_nothing(
     with store.read() as tx:
         assert events.list(tx, code="late") == ()
     assert f"Run {run.id} (stock of account a) was taken over" in caplog.text
+    assert went_on == (["return"] if late == "return" else [])
 
 
 # --- what a job can say ----------------------------------------------------------------------------------------------
@@ -436,10 +440,12 @@ def test_a_run_may_ask_for_itself_and_is_still_fenced(bench: Bench, store: Store
         with store.write() as tx:
             runs.take_over(tx, 60)
         with run.write() as tx:
-            runs.ask(tx, "a", "stock", asked_by="itself, late")
+            runs.ask(tx, "a", "stock", asked_by="itself")
+            events.add(tx, Level.INFO, "late", "late", account="a", run_id=run.id)
 
-    run, _ = bench.run(job)
+    run, told = bench.run(job)
     assert (run.state, run.token) == (RunState.QUEUED, 1)
+    assert [event.code for event in told] == [runs.TAKEN_OVER]
 
 
 @pytest.mark.parametrize("saved", [True, False])

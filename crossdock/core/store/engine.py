@@ -15,7 +15,20 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine, event, insert, make_url, text
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
+    Table,
+    create_engine,
+    event,
+    func,
+    insert,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from crossdock.core.clock import Clock, SystemClock
@@ -71,6 +84,16 @@ class Write(Read):
         self._deferred: dict[tuple[str, ...], Callable[[Write], None]] = {}
         self._journal: list[dict[str, Any]] = []
         self._after: list[Callable[[], None]] = []
+
+    def numbers(self, table: Table, count: int) -> list[int]:
+        """Take the next ids of a table, for rows that others of this transaction name; each is given out once."""
+        if self.postgresql:
+            taken = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
+            return list(self.connection.execute(taken, {"name": table.name, "count": count}).scalars())
+        kept = text("SELECT max(seq) FROM sqlite_sequence WHERE name = :name")  # of tables that give no id twice
+        last = self.connection.execute(kept, {"name": table.name}).scalar() or 0
+        there = self.scalar(select(func.max(table.c.id))) or 0
+        return list(range(max(last, there) + 1, max(last, there) + 1 + count))
 
     def defer(self, key: tuple[str, ...], action: Callable[[Write], None]) -> None:
         """Do `action` at the end of the transaction, once per key, in the order of keys."""

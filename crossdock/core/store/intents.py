@@ -88,9 +88,15 @@ def close(
         "state": state.value,
         "answer": None if answer is None else dict(answer),
         "words": words or None,
-        "closed_at": None if state is IntentState.OPEN else tx.now,
+        "closed_at": None if state in (IntentState.WANTED, IntentState.OPEN) else tx.now,
     }
     tx.execute(update(intents).where(intents.c.id == intent_id).values(**values))
+
+
+def give_up(tx: Write, intent_id: int, words: str) -> None:
+    """Write that nothing was done outside: what a person wanted is wanted still, everything else is decided anew."""
+    (row,) = _rows(tx, select(intents).where(intents.c.id == intent_id))
+    close(tx, intent_id, IntentState.WANTED if "wanted_by" in row.request else IntentState.DROPPED, words=words)
 
 
 def in_state(tx: Read, account: str, verb: str, state: IntentState) -> list[IntentRow]:

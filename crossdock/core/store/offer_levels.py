@@ -116,6 +116,16 @@ def _mark_changed(tx: Write) -> None:
     _ask_for_push(tx, concerned)
 
 
+def mark_account(tx: Write, account: str) -> None:
+    """Make every offer of an account pending, because what it may show is reckoned in another way from now on."""
+    mine = offer_levels.c.account == account
+    rows = select(offer_levels.c.offer_id).where(mine).order_by(offer_levels.c.offer_id, offer_levels.c.warehouse)
+    tx.execute(rows.with_for_update())
+    values = {"version": offer_levels.c.version + 1, "state": LevelState.PENDING.value, "changed_at": tx.now}
+    if tx.execute(update(offer_levels).where(mine).values(**values)).rowcount:
+        _ask_for_push(tx, {account})
+
+
 def _ask_for_push(tx: Write, account_ids: set[str]) -> None:
     query = select(accounts.c.id, accounts.c.options).where(
         accounts.c.id.in_(sorted(account_ids)),

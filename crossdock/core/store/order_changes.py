@@ -111,10 +111,16 @@ def free(tx: Write, lines: Iterable[LineRow]) -> None:
 
 def park(tx: Write, row: OrderRow, code: ParkedFor, because: str, *, actor: str) -> None:
     """Let an order wait for a person."""
-    change = update(orders).where(orders.c.id == row.id)
-    tx.execute(change.values(parked_code=code.value, parked_because=because, changed_at=tx.now))
-    payload = {"code": code.value, "because": because}
-    tx.journal(Kind.PARKED, account=row.account, order_id=row.id, actor=actor, payload=payload)
+    _park(tx, [(row, because)], code, actor)
+
+
+def _park(tx: Write, parked: Sequence[tuple[OrderRow, str]], code: ParkedFor, actor: str) -> None:
+    change = update(orders).where(orders.c.id == bindparam("order"))
+    change = change.values(parked_code=code.value, parked_because=bindparam("because"), changed_at=tx.now)
+    tx.execute(change, [{"order": row.id, "because": because} for row, because in parked])
+    for row, because in parked:
+        payload = {"code": code.value, "because": because}
+        tx.journal(Kind.PARKED, account=row.account, order_id=row.id, actor=actor, payload=payload)
 
 
 def unpark(tx: Write, row: OrderRow, *, actor: str) -> None:
@@ -124,12 +130,18 @@ def unpark(tx: Write, row: OrderRow, *, actor: str) -> None:
     tx.journal(Kind.UNPARKED, account=row.account, order_id=row.id, actor=actor, payload={"was": row.parked_code})
 
 
-def park_without_vat(tx: Write, row: OrderRow, *, actor: str) -> str | None:
-    """Park an order of which a sold line has no VAT rate (a proposal may be won first); return why, or None."""
+def park_without_vat(tx: Write, rows: Iterable[OrderRow], *, actor: str) -> dict[int, str]:
+    """Park orders of which a sold line has no VAT rate (a proposal may be won first); return why, by number."""
+    parked = [(row, because) for row in rows if row.parked_code is None and (because := without_vat(row))]
+    if parked:
+        _park(tx, parked, ParkedFor.VAT, actor)
+    return {row.id: because for row, because in parked}
+
+
+def without_vat(row: OrderRow) -> str | None:
+    """Return which sold lines of an open order have no VAT rate, in a sentence; None if all have one."""
     bare = [line for line in row.lines if line.state is LineState.WON and line.vat_rate is None]
-    if row.state is not OrderState.OPEN or not bare or row.parked_code is not None:
+    if row.state is not OrderState.OPEN or not bare:
         return None
     names = ", ".join(line.sku or line.name for line in bare[:5])
-    because = f"No VAT rate is known for {names}: give the product or the account one."
-    park(tx, row, ParkedFor.VAT, because, actor=actor)
-    return because
+    return f"No VAT rate is known for {names}: give the product or the account one."

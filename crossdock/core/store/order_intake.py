@@ -14,13 +14,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from crossdock.core.config import Options
 from crossdock.core.errors import UnknownStatus
 from crossdock.core.model import Meaning, Order, OrderLine, RemoteId
-from crossdock.core.store import catalog, statuses
+from crossdock.core.store import catalog, intents, statuses
 from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.intents import IntentState
 from crossdock.core.store.journal import Kind
 from crossdock.core.store.order_changes import (
     attach_ids,
@@ -31,12 +32,24 @@ from crossdock.core.store.order_changes import (
     set_lines,
     set_state,
     unpark,
+    without_vat,
 )
 from crossdock.core.store.order_outcome import ship_lines
-from crossdock.core.store.orders import ORDER_CODEC, LineRow, LineState, OrderRow, OrderState, ParkedFor, get, get_many
+from crossdock.core.store.orders import (
+    ORDER_CODEC,
+    LineRow,
+    LineState,
+    OrderRow,
+    OrderState,
+    ParkedFor,
+    get,
+    order_rows,
+    with_proposal,
+)
 from crossdock.core.store.tables import offers, order_copies, order_ids, order_lines, order_versions, orders
 
 UNDECIDED = frozenset({OrderState.PROPOSED, OrderState.UNKNOWN, OrderState.GONE, OrderState.LOST})
+_HUBS_OWN = frozenset({"order_id", "state", "reason", "warehouse", "reserved", "shipped", "short"})  # columns of a line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +101,13 @@ def take_in(tx: Write, intake: Intake, page: Sequence[Order]) -> Taken:
     """
     taken = Taken()
     known = _known(tx, intake.account, page)
-    same = _as_they_were(tx, intake, known, page)
+    same = _as_they_were(tx, intake, known, page) | _echoes(tx, intake, known, page)
     fresh: list[Order] = []
     for order in page:
-        number = known.get(order.id)
         if order.id in same:
             taken.unchanged += 1
-        elif number is not None:
-            _see_again(tx, intake, number, order, taken)
-        elif order.echo and _is_echo(tx, intake, order):
-            taken.unchanged += 1
+        elif order.id in known:
+            _see_again(tx, intake, known[order.id], order, taken)
         elif intake.not_before is not None and order.placed_at < intake.not_before:
             taken.early += 1
         else:
@@ -149,13 +159,21 @@ def _as_they_were(tx: Write, intake: Intake, known: Mapping[RemoteId, int], page
     return same
 
 
-def _is_echo(tx: Write, intake: Intake, order: Order) -> bool:
-    """Whether the hub itself wrote this order there; then its remote id is noted on the copy."""
-    number = (order.echo or "").removeprefix("crossdock-")
-    if not number.isdecimal():
-        return False
-    copy = (order_copies.c.order_id == int(number), order_copies.c.account == intake.account)
-    return tx.execute(update(order_copies).where(*copy).values(remote_id=order.id.value)).rowcount == 1
+def _echoes(tx: Write, intake: Intake, known: Mapping[RemoteId, int], page: Sequence[Order]) -> set[RemoteId]:
+    """Return the orders that the hub itself wrote there, and note their remote ids on the copies."""
+    echoes = [(order.echo.removeprefix("crossdock-"), order.id) for order in page if order.echo]
+    named = [(int(number), name) for number, name in echoes if number.isdecimal() and name not in known]
+    if not named:
+        return set()
+    ours = (order_copies.c.account == intake.account, order_copies.c.order_id.in_({number for number, _ in named}))
+    query = select(order_copies.c.order_id, order_copies.c.remote_id).where(*ours)
+    copies: dict[int, str | None] = {row.order_id: row.remote_id for row in tx.execute(query)}
+    found = [(number, name) for number, name in named if number in copies]
+    news = [{"copy": number, "name": name.value} for number, name in found if copies[number] != name.value]
+    if news:
+        change = update(order_copies).where(ours[0], order_copies.c.order_id == bindparam("copy"))
+        tx.execute(change.values(remote_id=bindparam("name")), news)
+    return {name for _, name in found}
 
 
 def _proposals_of(tx: Read, account: str, page: Sequence[Order]) -> dict[RemoteId, int]:
@@ -190,34 +208,45 @@ def _proposals_of(tx: Read, account: str, page: Sequence[Order]) -> dict[RemoteI
 
 
 def _add(tx: Write, intake: Intake, page: Sequence[Order], taken: Taken) -> None:
+    """Add new orders with all that belongs to them, in as many statements for a full page as for one order."""
     if not page:
         return
-    heads = [_head(tx, intake, order) for order in page]
-    numbers = list(tx.execute(insert(orders).returning(orders.c.id, sort_by_parameter_order=True), heads).scalars())
+    fresh = dict(zip(tx.numbers(orders, len(page)), page, strict=True))
+    heads = [_head(tx, intake, number, order) for number, order in fresh.items()]
     names = [
         id_row(intake.account, number, name)
-        for number, order in zip(numbers, page, strict=True)
+        for number, order in fresh.items()
         for name in dict.fromkeys((order.id, *order.also))
     ]
+    lines = _new_lines(tx, intake, fresh)
+    tx.execute(insert(orders), heads)
     tx.execute(insert(order_ids), names)
-    _add_lines(tx, intake, dict(zip(numbers, page, strict=True)))
-    for number, order in zip(numbers, page, strict=True):
-        payload = {"remote": str(order.id), "state": "proposed" if order.proposal else "open"}
-        tx.journal(Kind.CREATED, account=intake.account, order_id=number, actor=intake.actor, payload=payload)
-    taken.added.extend(numbers)
-    fresh = get_many(tx, numbers)
-    taken.short.extend(reserve_open(tx, fresh, intake.options.warehouses))
-    for row, head in zip(fresh, heads, strict=True):
-        if head["parked_because"]:
-            _told_parked(tx, intake, row.id, head["parked_code"], head["parked_because"], taken)
-        else:
-            _check_vat(tx, intake, row, taken)
+    if lines:
+        tx.execute(insert(order_lines), lines)
+    rows = order_rows(heads, fresh, lines)
+    for row in rows:
+        payload = {"remote": str(row.order.id), "state": row.state.value}
+        tx.journal(Kind.CREATED, account=intake.account, order_id=row.id, actor=intake.actor, payload=payload)
+    taken.added.extend(fresh)
+    taken.short.extend(reserve_open(tx, rows, intake.options.warehouses))
+    _tell_parked(tx, intake, rows, taken)
 
 
-def _head(tx: Write, intake: Intake, order: Order) -> dict[str, Any]:
+def _tell_parked(tx: Write, intake: Intake, rows: Sequence[OrderRow], taken: Taken) -> None:
+    """Say which new orders wait for a person: those with an unknown status, and now those without a VAT rate."""
+    for row in rows:
+        if row.parked_code is not None:
+            taken.parked[row.id] = row.parked_because or ""
+            payload = {"code": row.parked_code, "because": row.parked_because}
+            tx.journal(Kind.PARKED, account=row.account, order_id=row.id, actor=intake.actor, payload=payload)
+    taken.parked.update(park_without_vat(tx, rows, actor=intake.actor))
+
+
+def _head(tx: Write, intake: Intake, number: int, order: Order) -> dict[str, Any]:
     content = ORDER_CODEC.dump_python(order, mode="json")
     status = _status(tx, intake.account, order.status)
     return {
+        "id": number,
         "account": intake.account,
         "scope": order.id.scope,
         "market": order.market,
@@ -225,6 +254,7 @@ def _head(tx: Write, intake: Intake, order: Order) -> dict[str, Any]:
         "currency": order.lines[0].price.currency if order.lines else "",
         "placed_at": order.placed_at,
         "seen_at": tx.now,
+        "decided_at": None,
         "changed_at": tx.now,
         "sweep": intake.sweep,
         "version": 1,
@@ -254,7 +284,7 @@ def digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _add_lines(tx: Write, intake: Intake, page: Mapping[int, Order]) -> None:
+def _new_lines(tx: Write, intake: Intake, page: Mapping[int, Order]) -> list[dict[str, Any]]:
     matched = _match(tx, intake.account, [line for order in page.values() for line in order.lines])
     rates = catalog.vat_rates(tx, set(matched.values()))
     rows = [
@@ -262,8 +292,8 @@ def _add_lines(tx: Write, intake: Intake, page: Mapping[int, Order]) -> None:
         for number, order in page.items()
         for position, line in enumerate(order.lines)
     ]
-    if rows:
-        tx.execute(insert(order_lines), rows)
+    numbers = tx.numbers(order_lines, len(rows))
+    return [{"id": number, **row} for number, row in zip(numbers, rows, strict=True)]
 
 
 def _line_values(
@@ -290,9 +320,11 @@ def _line_values(
         "currency": line.price.currency,
         "variant_id": variant,
         "state": (LineState.PROPOSED if order.proposal else LineState.WON).value,
+        "reason": None,
         "vat_rate": rate,
         "vat_source": source,
         "net_price": None if rate is None else net(line.price.amount, rate),
+        "warehouse": None,
         "reserved": 0,
         "shipped": 0,
         "cancelled": line.cancelled,
@@ -348,16 +380,31 @@ def _match(tx: Read, account: str, lines: Sequence[OrderLine]) -> dict[LineKey, 
     return found
 
 
-def _told_parked(tx: Write, intake: Intake, number: int, code: str, because: str, taken: Taken) -> None:
-    taken.parked[number] = because
-    payload = {"code": code, "because": because}
-    tx.journal(Kind.PARKED, account=intake.account, order_id=number, actor=intake.actor, payload=payload)
+# --- parked orders
 
 
-def _check_vat(tx: Write, intake: Intake, row: OrderRow, taken: Taken) -> None:
-    because = park_without_vat(tx, row, actor=intake.actor)
-    if because:
-        taken.parked[row.id] = because
+def look_again(tx: Write, intake: Intake, number: int) -> str | None:
+    """Give an order what was not known when it came in, its status and VAT rates; return what is still unknown."""
+    row = get(tx, number, lock=True)
+    status = _status(tx, intake.account, row.platform_status)
+    if status["parked_because"]:
+        return str(status["parked_because"])
+    tx.execute(
+        update(orders).where(orders.c.id == number).values(status_id=status["status_id"], meaning=status["meaning"])
+    )
+    rates = catalog.vat_rates(tx, {line.variant_id for line in row.lines if line.variant_id is not None})
+    for line in row.lines:
+        known = next((there for there in row.order.lines if there.id == line.remote_id), None)
+        if line.vat_rate is None and known is not None:
+            rate, source = _vat(intake, row.order, known, rates.get(line.variant_id or 0, {}))
+            values = {
+                "vat_rate": rate,
+                "vat_source": source,
+                "net_price": None if rate is None else net(line.price, rate),
+            }
+            tx.execute(update(order_lines).where(order_lines.c.id == line.id).values(**values))
+    reserve_open(tx, [get(tx, number)], intake.options.warehouses)
+    return without_vat(get(tx, number))
 
 
 # --- orders seen again
@@ -368,26 +415,38 @@ def _see_again(tx: Write, intake: Intake, number: int, order: Order, taken: Take
     if order.proposal:
         _see_proposal_again(tx, intake, row, order, taken)
         return
-    content = ORDER_CODEC.dump_python(order, mode="json")
+    if _is_further(row.order, order) and not _has_news(row, order):
+        taken.unchanged += 1
+        return
     if row.state in UNDECIDED:
         _won_elsewhere(tx, row, order, intake.actor)
-    _new_version(tx, intake, row, order, content)
+    _new_version(tx, intake, row, order)
     current = get(tx, number)
     taken.short.extend(reserve_open(tx, [current], intake.options.warehouses))
-    _check_vat(tx, intake, current, taken)
+    taken.parked.update(park_without_vat(tx, [current], actor=intake.actor))
     taken.changed.append(number)
 
 
 def _see_proposal_again(tx: Write, intake: Intake, row: OrderRow, order: Order, taken: Taken) -> None:
     """A proposal that is listed with other content, or again after it seemed gone."""
-    content = ORDER_CODEC.dump_python(order, mode="json")
     tx.execute(update(orders).where(orders.c.id == row.id).values(sweep=intake.sweep))
     if row.state is OrderState.GONE:
         set_state(tx, row, OrderState.PROPOSED)
         set_lines(tx, [line.id for line in row.lines], LineState.PROPOSED, None)
-    _new_version(tx, intake, row, order, content)
+    _new_version(tx, intake, row, order)
     taken.short.extend(reserve_open(tx, [get(tx, row.id)], intake.options.warehouses))
     taken.changed.append(row.id)
+
+
+def _is_further(known: Order, order: Order) -> bool:
+    """Whether this is one more order that came out of the same proposal, whose positions were won one after another."""
+    return not known.proposal and known.id != order.id and known.id not in order.also
+
+
+def _has_news(row: OrderRow, order: Order) -> bool:
+    """Whether a further order says of one of its lines what is not known of it."""
+    there = {line.remote_id: line for line in row.lines if line.state in (LineState.WON, LineState.CANCELLED)}
+    return any(line.id not in there or _differs(there[line.id], line) for line in order.lines)
 
 
 def _won_elsewhere(tx: Write, row: OrderRow, order: Order, actor: str) -> None:
@@ -399,19 +458,22 @@ def _won_elsewhere(tx: Write, row: OrderRow, order: Order, actor: str) -> None:
     set_lines(tx, [line.id for line in kept], LineState.WON, None)
     set_lines(tx, [line.id for line in rest], LineState.DECLINED, "decided on the platform")
     free(tx, rest)
-    if row.parked_code == ParkedFor.OUTCOME:
+    unclear = intents.living_of(tx, row.id)
+    if row.parked_code == ParkedFor.OUTCOME and unclear:
         unpark(tx, row, actor=actor)
+        intents.close(tx, unclear.id, IntentState.DONE, words=f"It came in by itself as {order.id}.")
     tx.journal(Kind.WON, account=row.account, order_id=row.id, actor="platform", payload={"remote": str(order.id)})
 
 
-def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order, content: Any) -> None:
+def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order) -> None:
     """Write what the platform says now: the head, the lines, the difference; flag the copies sent on."""
-    was = ORDER_CODEC.dump_python(row.order, mode="json")
+    was, seen = (ORDER_CODEC.dump_python(known, mode="json") for known in (row.order, order))
+    content = ORDER_CODEC.dump_python(with_proposal(order, row.order), mode="json")
     changed = {path: [old, new] for path, old, new in difference(was, content)}
     status = _status(tx, row.account, order.status)
     if row.parked_code not in (None, ParkedFor.STATUS):
         status = {name: value for name, value in status.items() if not name.startswith("parked")}
-    values = {"content": content, "hash": digest(content), "version": row.version + 1, "changed_at": tx.now}
+    values = {"content": content, "hash": digest(seen), "version": row.version + 1, "changed_at": tx.now}
     tx.execute(update(orders).where(orders.c.id == row.id).values(**values, **status))
     tx.execute(
         insert(order_versions),
@@ -428,7 +490,9 @@ def _update_lines(tx: Write, intake: Intake, row: OrderRow, order: Order) -> Non
     """Bring the lines to what the order says now: changed ones are reserved anew, vanished ones cancelled."""
     there = {line.remote_id: line for line in row.lines}
     incoming = {line.id: line for line in order.lines}
-    gone = [line for name, line in there.items() if name not in incoming and line.state is LineState.WON]
+    # Lines that were won one after another stand in several orders; each tells of its own.
+    told = {line.id for line in row.order.lines} if row.order.id == order.id else set()
+    gone = [there[name] for name in told - incoming.keys() if there[name].state is LineState.WON]
     if gone and not order.proposal:
         free(tx, gone)
         set_lines(tx, [line.id for line in gone], LineState.CANCELLED, "no longer part of the order")
@@ -436,17 +500,22 @@ def _update_lines(tx: Write, intake: Intake, row: OrderRow, order: Order) -> Non
     free(tx, changed)
     matched = _match(tx, row.account, order.lines)
     rates = catalog.vat_rates(tx, set(matched.values()))
+    added, edited = [], []
     for position, line in enumerate(order.lines):
         values = _line_values(intake, order, row.id, position, line, matched, rates)
         old = there.get(line.id)
         if old is None:
-            tx.execute(insert(order_lines), values)
-            continue
-        kept = ("order_id", "reserved", "shipped", "state", "short")
-        values = {name: value for name, value in values.items() if name not in kept}
-        values["variant_id"] = old.variant_id or values["variant_id"]
-        values["cancelled"] = max(old.cancelled, line.cancelled)
-        tx.execute(update(order_lines).where(order_lines.c.id == old.id).values(**values))
+            added.append(values)
+        else:
+            news = {name: value for name, value in values.items() if name not in _HUBS_OWN}
+            news["variant_id"] = old.variant_id or values["variant_id"]
+            news["cancelled"] = max(old.cancelled, line.cancelled)
+            if any(getattr(old, name) != value for name, value in news.items()):
+                edited.append({"line": old.id, **news})
+    if added:
+        tx.execute(insert(order_lines), added)
+    if edited:
+        tx.execute(update(order_lines).where(order_lines.c.id == bindparam("line")), edited)
     if order.status != row.platform_status:
         _follow_status(tx, row)
 

@@ -68,14 +68,14 @@ def settle(
     attach_ids(tx, row.account, row.id, names)
     if news:
         # Where the order came in by itself before its answer was written, the journal has it already.
-        kind = {OrderState.OPEN: Kind.WON, OrderState.LOST: Kind.LOST}.get(state, Kind.DECLINED)
+        kind = Kind.WON if gained else Kind.LOST if missed else Kind.DECLINED
         waited = int((tx.now - row.seen_at).total_seconds())
         payload = {"won": len(gained), "lost": len(missed), "declined": len(refused), "seconds": waited}
         tx.journal(kind, account=row.account, order_id=row.id, actor=actor, payload=payload)
     if gained:
         current = get(tx, row.id)
         reserve_open(tx, [current], warehouses)
-        park_without_vat(tx, current, actor=actor)
+        park_without_vat(tx, [current], actor=actor)
     return state
 
 

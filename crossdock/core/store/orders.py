@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import func, or_, select
 
 from crossdock.core.errors import NotFoundHere
-from crossdock.core.model import Meaning, Order, RemoteId
+from crossdock.core.model import Meaning, Money, Order, OrderLine, RemoteId
 from crossdock.core.store.engine import Read
 from crossdock.core.store.tables import intents, order_ids, order_lines, order_versions, orders
 
@@ -132,22 +132,30 @@ def get_many(tx: Read, order_numbers: Iterable[int], *, lock: bool = False) -> l
     ids = sorted(set(order_numbers))
     query = select(orders).where(orders.c.id.in_(ids)).order_by(orders.c.id)
     heads = tx.execute(query.with_for_update() if lock else query).mappings().all()
-    lines: dict[int, list[LineRow]] = defaultdict(list)
     by_position = (
         select(order_lines)
         .where(order_lines.c.order_id.in_(ids))
         .order_by(order_lines.c.order_id, order_lines.c.position)
     )
-    for row in tx.execute(by_position).mappings():
-        lines[row["order_id"]].append(LineRow(**{**row, "state": LineState(row["state"])}))
-    return [_order_row(dict(head), tuple(lines[head["id"]])) for head in heads]
+    said = {head["id"]: ORDER_CODEC.validate_python(head["content"]) for head in heads}
+    return order_rows(heads, said, tx.execute(by_position).mappings())
 
 
-def _order_row(head: Mapping[str, Any], lines: tuple[LineRow, ...]) -> OrderRow:
+def order_rows(
+    heads: Iterable[Mapping[Any, Any]], said: Mapping[int, Order], lines: Iterable[Mapping[Any, Any]]
+) -> list[OrderRow]:
+    """Return orders: rows of `tables.orders`, what the platform said by number, rows of `tables.order_lines`."""
+    theirs: dict[int, list[LineRow]] = defaultdict(list)
+    for line in lines:
+        theirs[line["order_id"]].append(LineRow(**{**line, "state": LineState(line["state"])}))
+    return [_order_row(head, said[head["id"]], tuple(theirs[head["id"]])) for head in heads]
+
+
+def _order_row(head: Mapping[str, Any], order: Order, lines: tuple[LineRow, ...]) -> OrderRow:
     values = {name: value for name, value in head.items() if name != "content"}
     values["state"] = OrderState(values["state"])
     values["meaning"] = None if values["meaning"] is None else Meaning(values["meaning"])
-    return OrderRow(**values, order=ORDER_CODEC.validate_python(head["content"]), lines=lines)
+    return OrderRow(**values, order=order, lines=lines)
 
 
 def select_ids(
@@ -212,6 +220,34 @@ def remote_ids(tx: Read, order_id: int) -> tuple[RemoteId, ...]:
     return tuple(
         RemoteId(kind=row["kind"], scope=row["scope"], value=row["remote_id"]) for row in tx.execute(query).mappings()
     )
+
+
+def with_proposal(order: Order, known: Order) -> Order:
+    """Return an order that keeps the name of the proposal which it came out of, last among its further names."""
+    name = known.id if known.proposal else next(reversed(known.also), None)
+    if order.proposal or name is None or name in order.also:
+        return order
+    return replace(order, also=(*order.also, name))
+
+
+def as_proposal(row: OrderRow) -> Order:
+    """Return an order as the proposal that it was, for what is still to be decided, or asked, of it."""
+    if row.order.proposal or not row.order.also:
+        return row.order
+    *also, name = row.order.also
+    lines = tuple(
+        OrderLine(
+            id=line.remote_id,
+            name=line.name,
+            quantity=line.quantity,
+            price=Money(amount=line.price, currency=line.currency),
+            sku=line.sku,
+            gtin=line.gtin,
+            product_id=line.product_id,
+        )
+        for line in row.lines
+    )
+    return replace(row.order, id=name, also=(row.order.id, *also), proposal=True, lines=lines)
 
 
 def versions(tx: Read, order_id: int) -> list[dict[str, Any]]:

@@ -202,9 +202,9 @@ def _cron(line: str, start: datetime) -> Iterator[datetime]:
         raise _cron_fault(line, "it has not five fields")
     try:
         moments = CronSim(line, start)
-    # Of some faults CronSim has no error of its own.
-    except (CronSimError, AssertionError, TypeError, ValueError) as error:
-        raise _cron_fault(line, str(error) or "it cannot be read") from None
+    # ValueError: a number of thousands of digits.
+    except (CronSimError, ValueError) as error:
+        raise _cron_fault(line, str(error)) from None
     # The second time that clocks show the same hour, CronSim begins with moments of the first.
     return (moment.astimezone(UTC) for moment in moments)
 

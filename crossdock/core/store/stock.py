@@ -8,7 +8,7 @@ reserved as soon as units appear. A bundle has no stock of its own: its lines mo
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -83,10 +83,15 @@ Item = TypeVar("Item", int, str)
 # --- moving ----------------------------------------------------------------------------------------------------------
 
 
-def move(tx: Write, moves: Iterable[Move]) -> None:
+def move(tx: Write, moves: Iterable[Move], *, locked: Collection[Place] = ()) -> None:
     """Append moves and keep the sums; the database refuses a cause that is in the ledger already.
 
     Offers of the touched variants become pending; lines that wait for units are served at the end of the transaction.
+
+    Args:
+        tx: a write transaction.
+        moves: what happened.
+        locked: places whose sums this transaction has locked by `levels` already.
     """
     fresh = list(moves)
     if not fresh:
@@ -97,6 +102,7 @@ def move(tx: Write, moves: Iterable[Move]) -> None:
         total = sums[item.variant_id, item.warehouse]
         total[0] += item.on_hand
         total[1] += item.reserved
+    _hold(tx, [place for place in sums if place not in locked])
     _add(tx, sums, counted=any(item.kind in (MoveKind.COUNT, MoveKind.ADJUST) for item in fresh))
     offer_levels.mark_changed(tx, {variant for variant, _ in sums})
     freed = {variant for (variant, _), (on_hand, reserved) in sums.items() if on_hand > reserved}
@@ -130,14 +136,18 @@ def _row(tx: Write, item: Move) -> dict[str, object]:
     }
 
 
-def _add(tx: Write, sums: Mapping[Place, Sequence[int]], *, counted: bool) -> None:
-    """Add to the sums, in the order of places so that two writers cannot lock each other out."""
-    places = sorted(sums)
+def _hold(tx: Write, places: Collection[Place]) -> None:
+    """Lock the sums of these places, in their order so that two writers cannot lock each other out; make what lacks."""
     there = levels(tx, {variant for variant, _ in places}, lock=True)
-    missing = [place for place in places if place not in there]
+    missing = sorted({*places} - there.keys())
     if missing:
         zero = {"on_hand": 0, "reserved": 0}
         tx.execute(insert(stock), [{"variant_id": variant, "warehouse": name, **zero} for variant, name in missing])
+
+
+def _add(tx: Write, sums: Mapping[Place, Sequence[int]], *, counted: bool) -> None:
+    """Add to sums that are there."""
+    places = sorted(sums)
     change = (
         update(stock)
         .where(stock.c.variant_id == bindparam("variant"), stock.c.warehouse == bindparam("place"))
@@ -217,7 +227,7 @@ def count(
                     cause=cause,
                 )
             )
-    move(tx, _fresh(tx, moves))
+    move(tx, _fresh(tx, moves), locked=there)
     _stamp(tx, seen, as_of)
     return sorted({item.variant_id for item in moves})
 
@@ -320,7 +330,7 @@ def reserve(tx: Write, wants: Sequence[Want], warehouses: Sequence[str]) -> dict
                     line_id=want.line_id,
                 )
             )
-    move(tx, moves)
+    move(tx, moves, locked=there)
     return chosen
 
 

@@ -321,7 +321,8 @@ def _describe(client: Client, shop: str, waiting: int) -> str:
 def _orders(client: Client, place: Place, page: Page) -> tuple[tuple[Order, ...], Mapping[str, str]]:
     """Return the orders of a page, and all SKUs that this sweep knows of the shop."""
     read = mapping.read_transfer if place.listing == "transfers" else mapping.read_order
-    orders = [read(row, place.shop, _market(client, place.shop)) for row in page.rows]
+    market = _market(client, place.shop)
+    orders = [read(row, place.shop, market) for row in page.rows]
     skus = _skus(client, place.shop, orders, place.skus.get(place.shop, {}))
     return tuple(mapping.with_skus(order, skus) for order in orders), skus
 

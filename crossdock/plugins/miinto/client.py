@@ -107,7 +107,7 @@ class _Session:
 
     def renew(self) -> bool:
         self._renewed = True
-        if self._client.channel().id == self._used:  # else another process was faster
+        if self._client.kept_channel().id == self._used:  # else another process was faster
             self._client.open()
         return True
 
@@ -154,11 +154,17 @@ class Client:
 
     def __init__(self, account: Account) -> None:
         self.account = account
+        self._channel: Channel | None = None
 
     def channel(self) -> Channel:
-        """Return the account's channel, opened if there is none yet."""
+        """Return the channel that this client speaks through."""
+        return self._channel or self.kept_channel()
+
+    def kept_channel(self) -> Channel:
+        """Go over to the account's channel as all processes know it, opened if there is none yet."""
         kept = self.account.memory.get(MEMORY)
-        return Channel(**json.loads(kept)) if kept else self.open()
+        self._channel = Channel(**json.loads(kept)) if kept else self.open()
+        return self._channel
 
     def open(self) -> Channel:
         """Open a channel, keep it for all processes, and return it.
@@ -178,9 +184,9 @@ class Client:
         channel_id, token = data.get("id"), data.get("token")
         if not (isinstance(channel_id, str) and isinstance(token, str) and channel_id and token):
             raise _strange(response, "the new channel has no id or no token")
-        channel = Channel(id=channel_id, token=token, shops=shops_of(data.get("privileges")))
-        self.account.memory.put(MEMORY, json.dumps(asdict(channel)))
-        return channel
+        self._channel = Channel(id=channel_id, token=token, shops=shops_of(data.get("privileges")))
+        self.account.memory.put(MEMORY, json.dumps(asdict(self._channel)))
+        return self._channel
 
     def shops(self) -> dict[str, str]:
         """Return the account's shops, sorted, with their platform code or an empty text.
