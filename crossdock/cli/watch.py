@@ -44,7 +44,7 @@ def status(app: App) -> None:
         for job in found.jobs
     ]
     if app.json:
-        facts = {"stopped": found.stopped, "parked": found.parked, "levels": found.levels}
+        facts = {"stopped": found.stopped, "parked": found.parked, "short": found.short, "levels": found.levels}
         app.show({"healthy": found.healthy, "jobs": jobs, **facts})
     else:
         app.say("All is well." if found.healthy else "Somebody has to look.")
@@ -56,6 +56,8 @@ def status(app: App) -> None:
 def _complaints(found: Status) -> Iterator[str]:
     for account, because in found.stopped.items():
         yield f"Account {account} is stopped: {because} Mend it, then: crossdock account resume {account}"
+    for account, number in found.short.items():
+        yield f"{number} sold line(s) of {account} are not in stock: crossdock orders list --account {account}"
     for account, number in found.parked.items():
         yield f"{number} order(s) of {account} wait for you: crossdock orders list --parked --account {account}"
     for job in found.jobs:

@@ -52,19 +52,21 @@ class Status:
         jobs: every account and job that ran or is scheduled.
         stopped: accounts that are stopped, with the reason.
         parked: orders that wait for a person, by account.
+        short: sold lines that wait for units, by account.
         levels: stock levels by account and state.
     """
 
     jobs: tuple[JobStatus, ...]
     stopped: Mapping[str, str]
     parked: Mapping[str, int]
+    short: Mapping[str, int]
     levels: Mapping[str, Mapping[str, int]]
 
     @property
     def healthy(self) -> bool:
         """Whether nothing needs a person."""
         failed = any(job.last_state is RunState.FAILED or job.late for job in self.jobs)
-        return not (failed or self.stopped or self.parked)
+        return not (failed or self.stopped or self.parked or self.short)
 
 
 class Work:
@@ -208,6 +210,7 @@ class Work:
                 ),
                 stopped={row.name: row.stopped_because for row in rows if row.stopped_because},
                 parked={names[key]: number for key, number in orders.parked(tx).items() if key in names},
+                short={names[key]: number for key, number in orders.short(tx).items() if key in names},
                 levels={name: counts for key, name in names.items() if (counts := offer_levels.summary(tx, key))},
             )
 

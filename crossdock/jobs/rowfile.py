@@ -134,7 +134,8 @@ class RowFile:
         names = readings[fitting[0]]
         doubled = sorted({name for name in names if name and names.count(name) > 1})
         faults = [f"column {name!r} stands there twice" for name in doubled]
-        absent = [source for source, field in self._names.items() if field not in names]
+        there = {_name(cell) for cell in _split(line, fitting[0])}
+        absent = [source for source in self._names if source not in there]
         faults += [f"column {source!r} is not there" for source in absent]
         if faults:
             raise ConfigError(f"{self._path}: the header is not right.", faults=faults)

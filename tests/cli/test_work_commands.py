@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,6 +173,14 @@ def test_what_needs_a_person_is_said_with_what_to_do(selling: Cli, shop: Shop) -
     document = selling.json("status", code=1)
     assert (document["healthy"], document["parked"]) == (False, {"north": 1})
     assert "The token is wrong." in document["stopped"]["north"]
+
+
+def test_what_was_sold_without_stock_needs_a_person(selling: Cli, shop: Shop) -> None:
+    shop.answers["fetch_orders"] = page(replace(proposal(3, quantity=1000), proposal=False))
+    selling("run", "north", "orders")
+    result = selling("status", code=1)
+    assert "1 sold line(s) of north are not in stock" in result.stderr
+    assert selling.json("status", code=1)["short"] == {"north": 1}
 
 
 def test_a_job_that_is_late_is_said(selling: Cli) -> None:

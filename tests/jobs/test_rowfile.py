@@ -104,6 +104,8 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
     assert cells_of(path, columns=columns) == [{"sku": "A", "name": "Kubek", "color": "biały"}]
     with pytest.raises(ConfigError, match=r"(?s)column 'stan' is not there"):
         rows_of(path, columns=columns | {"quantity": "Stan"})
+    with pytest.raises(ConfigError, match=r"(?s)column 'nothing' is not there"):
+        rows_of(put(tmp_path, "sku;name\n"), columns={"sku": "Nothing"})
     with pytest.raises(ConfigError, match=r"(?s)column 'sku' stands there twice"):
         rows_of(put(tmp_path, "Kod;sku;name\n"), columns={"sku": "Kod"})
     lines = put(tmp_path, '{"Kod": "A", "Nazwa": "Kubek"}')

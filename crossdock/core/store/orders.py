@@ -214,6 +214,13 @@ def parked(tx: Read) -> dict[str, int]:
     return {account: int(number) for account, number in tx.execute(query)}
 
 
+def short(tx: Read) -> dict[str, int]:
+    """Return how many sold lines wait for units, by account."""
+    query = select(orders.c.account, func.count()).select_from(order_lines.join(orders))
+    waiting_lines = query.where(order_lines.c.short.is_(True)).group_by(orders.c.account)
+    return {account: int(number) for account, number in tx.execute(waiting_lines)}
+
+
 def remote_ids(tx: Read, order_id: int) -> tuple[RemoteId, ...]:
     """Return all names of an order."""
     query = select(order_ids).where(order_ids.c.order_id == order_id).order_by(order_ids.c.kind, order_ids.c.remote_id)
