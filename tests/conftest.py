@@ -138,21 +138,38 @@ def started_postgres(lock: Path) -> Iterator[str]:
             server.cleanup()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path, worker_id: str) -> Iterator[str]:
-    """Give the SQLAlchemy URL of an empty database of this test alone, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'crossdock.sqlite'}"
-        return
-    server = request.getfixturevalue("postgres_url")
+@pytest.fixture(scope="session")
+def postgres_database(postgres_url: str, worker_id: str) -> Iterator[str]:
+    """Give the URL of a database for the tests of this process; making one for each test would take longest of all."""
     name = f"crossdock_test_{worker_id}_{uuid4().hex[:12]}"
-    _execute(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    _execute(postgres_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    # A worker that is killed leaves the server alive, so nothing is proved by waiting for the disk.
+    _execute(postgres_url, sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(sql.Identifier(name)))
     try:
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
     finally:
-        _execute(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        _execute(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def _execute(url: str, statement: sql.Composed) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the SQLAlchemy URL of an empty database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'crossdock.sqlite'}"
+    url: str = request.getfixturevalue("postgres_database")
+    _execute(
+        url,
+        # What a test before left open would hold its locks.
+        sql.SQL(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ),
+    )
+    _execute(url, sql.SQL("DROP SCHEMA public CASCADE"))
+    _execute(url, sql.SQL("CREATE SCHEMA public"))
+    return url
+
+
+def _execute(url: str, statement: sql.Composable) -> None:
     with psycopg.connect(for_psycopg(url), autocommit=True) as connection:
         connection.execute(statement)

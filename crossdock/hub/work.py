@@ -92,6 +92,7 @@ class Work:
             run_ended=self._tell_ended,
         )
         self._queue = EmbeddedQueue(executor)
+        hub.store.on_queued = self._queue.enqueue
 
     def run(self, account: str, job: str, *, force: bool = False, asked_by: str = "person") -> RunRecord:
         """Run a job of an account now, in this thread, and return how it ended.

@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import chain, combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.event import listen
 from sqlalchemy.exc import OperationalError
 
 import crossdock
@@ -442,12 +444,12 @@ def lose(store: Store, clock: VirtualClock, account: str, since: str) -> RunReco
 
 @pytest.mark.parametrize("what", ["fence", "finish", "retry", "give_back"])
 def test_a_run_that_is_not_mine_any_more_takes_nothing_from_me(store: Store, clock: VirtualClock, what: str) -> None:
-    arguments = {"finish": {"state": RunState.DONE}, "retry": {"delay": 1, "error": "x"}}.get(what, {})
+    further: dict[str, dict[str, Any]] = {"finish": {"state": RunState.DONE}, "retry": {"delay": 1, "error": "x"}}
 
     def write_late(late: RunRecord) -> None:
         with store.write() as tx:
             events.add(tx, Level.INFO, "late", "late", account=late.account, run_id=late.id)
-            getattr(runs, what)(tx, late, **arguments)
+            getattr(runs, what)(tx, late, **further.get(what, {}))
 
     for since in ("taken over", "claimed by the same process", "claimed by another", "ended"):
         late = lose(store, clock, since, since)
@@ -680,6 +682,29 @@ def test_whether_a_run_waits(store: Store, clock: VirtualClock) -> None:
     claim(store)
     with store.read() as tx:
         assert not runs.is_due(tx)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_history_however_long_is_not_read_for_what_is_active(store: Store) -> None:
+    statements: list[tuple[str, Any]] = []
+    request(store)  # what is asked for again has to be looked for
+    listen(store.engine, "before_cursor_execute", lambda *call: statements.append(call[2:4]))
+    request(store)
+    claim(store)
+    with store.write() as tx:
+        assert not runs.is_due(tx)
+        assert not runs.is_stale(tx, 60)
+        assert runs.take_over(tx, 60) == ()
+    with store.engine.connect() as connection:
+        plans = [
+            row[3]
+            for statement, values in tuple(statements)
+            if " runs" in statement and not statement.startswith("INSERT")
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+    searches = [plan for plan in plans if "runs" in plan]
+    assert len(searches) == 6
+    assert [plan for plan in searches if plan.startswith("SCAN") or "account_job_ended_at" in plan] == []
 
 
 def test_an_error_with_what_no_database_takes_is_kept_all_the_same(store: Store) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import select
@@ -59,10 +60,10 @@ def real_store(database_url: str) -> Iterator[Store]:
 
 
 def make_queue(store: Store, *, threads: int = 4, timeout: float = 60.0, **jobs: JobFunction) -> EmbeddedQueue:
-    def no_connector(account: str) -> None:
-        raise AssertionError(f"the job wants the connector of {account}")
+    def no_account(*wanted: object) -> NoReturn:
+        raise AssertionError(f"the job wants an account: {wanted}")
 
-    executor = Executor(store, jobs, open_connector=no_connector, stop_account=no_connector, redact=str)  # type: ignore[arg-type]  # neither returns
+    executor = Executor(store, jobs, open_connector=no_account, stop_account=no_account, redact=str)
     queue = EmbeddedQueue(
         executor, threads=threads, poll=0.05, heartbeat_interval=timeout / 6, heartbeat_timeout=timeout
     )
@@ -222,7 +223,8 @@ def test_schedules_are_served(store: Store, clock: VirtualClock) -> None:
     clock.advance(600)
     assert queue.run_until_idle() == 2
     with serving(queue):
-        gate.wait_inside(), gate.wait_inside()
+        gate.wait_inside()
+        gate.wait_inside()
         clock.advance(600)
         gate.wait_inside()
 

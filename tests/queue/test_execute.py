@@ -84,14 +84,14 @@ class Bench:
         self.opened.append(account)
         raise PluginLoadError(f"The plugin of {account} is broken.")
 
-    def claim(self, job: str = "stock", **options: object) -> RunRecord:
+    def claim(self, job: str = "stock", *, force: bool = False) -> RunRecord:
         with self.store.write() as tx:
-            number = runs.request(tx, "a", job, asked_by="test", **options)  # type: ignore[arg-type]  # any of them
+            number = runs.request(tx, "a", job, asked_by="test", force=force)
             (record,) = runs.claim(tx, "p1", run_id=number)
         return record
 
-    def run(self, job: JobFunction, **options: object) -> tuple[RunRecord, tuple[EventRecord, ...]]:
-        record = self.claim(**options)
+    def run(self, job: JobFunction, *, force: bool = False) -> tuple[RunRecord, tuple[EventRecord, ...]]:
+        record = self.claim(force=force)
         self.executor(job).execute(record)
         return self.see(record)
 
@@ -227,8 +227,6 @@ def test_refused_credentials_stop_the_account_in_the_same_transaction(bench: Ben
         events.add(tx, Level.INFO, "stopped", reason, account=account)
 
     record = bench.claim()
-    with store.write() as tx:
-        runs.cancel(tx, record.id)
     bench.executor(raising(AuthError("The token is refused.", advice="Get another.")), stop).execute(record)
     with store.read() as tx:
         (event,) = events.list(tx, code="stopped")

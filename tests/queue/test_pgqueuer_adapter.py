@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 import pytest
@@ -102,15 +102,15 @@ def count_up(run: Run) -> None:
 
 
 def make_queue(store: Store, url: str, **jobs: JobFunction) -> PgQueue:
-    executor = Executor(store, jobs, open_connector=no_account, stop_account=no_account, redact=str)  # type: ignore[arg-type]  # never called
+    executor = Executor(store, jobs, open_connector=no_account, stop_account=no_account, redact=str)
     queue = PgQueue(EmbeddedQueue(executor), url)
     asyncio.run(install(queue.url))
     store.on_queued = queue.enqueue
     return queue
 
 
-def no_account(*arguments: object) -> None:
-    raise AssertionError(f"the job wants an account: {arguments}")
+def no_account(*wanted: object) -> NoReturn:
+    raise AssertionError(f"the job wants an account: {wanted}")
 
 
 def ask(store: Store, **options: object) -> int:

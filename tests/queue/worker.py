@@ -46,16 +46,16 @@ def end(run: Run) -> None:
     sys.stdin.readline()
 
 
-def no_connector(account: str) -> NoReturn:
-    raise AssertionError(f"the job wants the connector of {account}")
+def no_account(*wanted: object) -> NoReturn:
+    raise AssertionError(f"the job wants an account: {wanted}")
 
 
 def make_queue(store: Store, timeout: float) -> EmbeddedQueue:
     executor = Executor(
         store,
         {"write": write, "end": end},
-        open_connector=no_connector,
-        stop_account=no_connector,
+        open_connector=no_account,
+        stop_account=no_account,
         redact=str,
     )
     return EmbeddedQueue(executor, poll=0.05, heartbeat_interval=timeout / 5, heartbeat_timeout=timeout)

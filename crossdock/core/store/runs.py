@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, exists, func, select, update
+from sqlalchemy import Row, Select, and_, bindparam, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crossdock.core.errors import Fenced, NotFoundHere
@@ -40,6 +40,8 @@ class RunState(StrEnum):
 
 
 ACTIVE: Final = (RunState.QUEUED, RunState.RUNNING)
+# Word for word the condition of the partial indexes: SQLite does not see through bound values, and would read all runs.
+_IS_ACTIVE: Final = runs.c.state.in_(bindparam("active", [*map(str, ACTIVE)], expanding=True, literal_execute=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,14 +110,14 @@ def request(
     """
     row = {"account": account, "job": job, "state": RunState.QUEUED, "force": force, "priority": priority}
     row |= {"asked_by": asked_by, "asked_at": tx.now, "not_before": tx.now + timedelta(seconds=delay), "counts": {}}
-    make = insert(runs).values(**row)
-    mark = {"again": True} | ({"force": True} if force else {})
-    holder = update(runs).where(runs.c.account == account, runs.c.job == job, runs.c.state.in_(ACTIVE)).values(**mark)
+    make = insert(runs).values(**row).on_conflict_do_nothing().returning(runs.c.id)
     while True:
-        new: int | None = tx.scalar(make.on_conflict_do_nothing().returning(runs.c.id))
+        new: int | None = tx.scalar(make)
         if new is not None:
             _tell_queue(tx, new, account, job)
             return new
+        mark = {"again": True} | ({"force": True} if force else {})
+        holder = update(runs).where(runs.c.account == account, runs.c.job == job, _IS_ACTIVE).values(**mark)
         held: int | None = tx.scalar(holder.returning(runs.c.id))
         if held is not None:
             return held
@@ -157,7 +159,7 @@ def claim(tx: Write, owner: str, *, limit: int = 1, run_id: int | None = None) -
         limit: how many at most.
         run_id: this one and no other; none is returned if it is not queued.
     """
-    query = select(runs.c.id).where(runs.c.state == RunState.QUEUED)
+    query = select(runs.c.id).where(_IS_ACTIVE, runs.c.state == RunState.QUEUED)
     if run_id is None:
         query = query.where(runs.c.not_before <= tx.now).limit(limit)
         query = query.order_by(runs.c.priority.desc(), runs.c.not_before, runs.c.id)
@@ -328,7 +330,7 @@ def last_successes(tx: Read) -> dict[tuple[str, str], datetime]:
 
 def is_due(tx: Read) -> bool:
     """Whether a run waits to be claimed."""
-    waits = exists().where(runs.c.state == RunState.QUEUED, runs.c.not_before <= tx.now)
+    waits = exists().where(_IS_ACTIVE, runs.c.state == RunState.QUEUED, runs.c.not_before <= tx.now)
     return bool(tx.scalar(select(waits)))
 
 
@@ -341,7 +343,8 @@ def is_stale(tx: Read, timeout: float) -> bool:
 
 
 def _stale(tx: Read, timeout: float) -> Any:
-    return and_(runs.c.state == RunState.RUNNING, runs.c.heartbeat_at < tx.now - timedelta(seconds=timeout))
+    silent = runs.c.heartbeat_at < tx.now - timedelta(seconds=timeout)
+    return and_(_IS_ACTIVE, runs.c.state == RunState.RUNNING, silent)
 
 
 def _record(row: Row[*tuple[Any, ...]]) -> RunRecord:
