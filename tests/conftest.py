@@ -19,6 +19,8 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
+from crossdock.core.redaction import SECRETS
+
 # Shared machines are too uneven for deadlines; CI tries the same examples each time.
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
@@ -71,6 +73,16 @@ def only_loopback() -> Iterator[None]:
         patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
         patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
         yield
+
+
+# --- no secret of one test in another --------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what a test registers as a secret be forgotten after it: words such as `another` stand in other tests too."""
+    monkeypatch.setattr(SECRETS, "_values", set())
+    monkeypatch.setattr(SECRETS, "_index", {})
 
 
 # --- databases -------------------------------------------------------------------------------------------------------

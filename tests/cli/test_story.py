@@ -85,7 +85,7 @@ DAY: list[tuple[str, list[str], int]] = [
     ("account disable north stock", ACCOUNT, 0),
     ("run north statuses", [*RUN, "events"], 4),  # the platform refuses the token from here on
     ("events", EVENT, 0),
-    ("status", "healthy jobs stopped parked levels".split(), 1),
+    ("status", "healthy jobs stopped parked short levels".split(), 1),
     ("account resume north", [], 4),
     ("account remove north --yes", ACCOUNT, 0),
     ("twin nothing", [], 2),
