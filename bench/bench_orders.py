@@ -1,4 +1,4 @@
-"""Orders a second, from the bytes of a platform's page to committed rows, beside the same rows by bare upserts, and dlt.
+"""Orders a second, from the bytes of a platform's page to committed rows, beside bare upserts of these rows, and dlt.
 
 python bench/bench_orders.py [--orders 2000] [--rounds 3] [--postgres URL] [--dlt-python PYTHON] [--json]
 
@@ -58,9 +58,8 @@ def _pair(folder: Path, made: Databases, kind: str, like: str, *, first: bool) -
 
 
 def _has_dlt(python: str) -> bool:
-    return (
-        subprocess.run([python, "-c", "import dlt, psycopg2"], stderr=subprocess.DEVNULL, check=False).returncode == 0
-    )
+    tried = subprocess.run([python, "-c", "import dlt, psycopg2"], stderr=subprocess.DEVNULL, check=False)
+    return tried.returncode == 0
 
 
 def _dlt(options: argparse.Namespace, folder: Path, made: Databases, number: int, *, whole: bool) -> dict[str, Any]:

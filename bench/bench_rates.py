@@ -1,6 +1,6 @@
 """How much of an allowed rate is used, and whether it is ever exceeded, with 1 and 4 processes on both databases.
 
-python bench/rates.py [--postgres URL] [--limit 20] [--seconds 10]
+python bench/bench_rates.py [--postgres URL] [--limit 20] [--seconds 10] [--json]
 
 Each process asks for its turn in a tight loop. A grant happens between the call and its return. "over" counts windows
 of one second that hold more grants than allowed for certain; "by return" takes the return for the grant, so that
@@ -8,12 +8,15 @@ whatever holds a process up (another one on the same core) looks like a violatio
 """
 
 import argparse
+import json
 import multiprocessing
 import tempfile
 import time
+from collections.abc import Iterator
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import create_engine, make_url, text
@@ -55,7 +58,7 @@ def windows_over_by_return(turns: list[Turn], limit: int) -> int:
     return sum(later - earlier < 0.999 for earlier, later in zip(moments, moments[limit:], strict=False))
 
 
-def measure(url: str, processes: int, rate: Rate, seconds: float) -> str:
+def measure(url: str, processes: int, rate: Rate, seconds: float) -> dict[str, Any]:
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(processes), context.Queue()
     workers = [context.Process(target=take_turns, args=(url, rate, seconds, start, results)) for _ in range(processes)]
@@ -67,20 +70,18 @@ def measure(url: str, processes: int, rate: Rate, seconds: float) -> str:
     turns = [turn for share in shares for turn in share]
     span = max(had for _, had in turns) - min(had for _, had in turns)
     used = 100 * (len(turns) - 1) / (span * rate.requests / rate.seconds)
-    over, by_return = windows_over(turns, rate.requests), windows_over_by_return(turns, rate.requests)
-    fair = ", ".join(str(len(share)) for share in sorted(shares, key=len))
-    return f"{used:6.1f} % {over:5} {by_return:9}   {fair}"
+    return {
+        "processes": processes,
+        "used_percent": used,
+        "over": windows_over(turns, rate.requests),
+        "by_return": windows_over_by_return(turns, rate.requests),
+        "turns": sorted(map(len, shares)),
+    }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--postgres", default="postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
-    parser.add_argument("--limit", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=10)
-    options = parser.parse_args()
+def measure_all(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     rate = Rate(requests=options.limit)
     server = create_engine(make_url(options.postgres), isolation_level="AUTOCOMMIT")
-    print("database   processes     used   over by return   turns of each process")
     for processes in (1, 4):
         name = f"crossdock_bench_{uuid4().hex[:12]}"
         with tempfile.TemporaryDirectory() as folder, server.connect() as connection:
@@ -94,9 +95,28 @@ def main() -> None:
                     store = Store(url)
                     tables.metadata.create_all(store.engine)
                     store.close()
-                    print(f"{database:10} {processes:9}  {measure(url, processes, rate, options.seconds)}", flush=True)
+                    yield {"database": database, **measure(url, processes, rate, options.seconds)}
             finally:
                 connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--postgres", default="postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+    parser.add_argument("--limit", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    results = list(measure_all(options))
+    if options.json:
+        print(json.dumps({"limit": options.limit, "seconds": options.seconds, "results": results}))
+        return
+    print("database   processes     used   over by return   turns of each process")
+    for row in results:
+        turns = ", ".join(map(str, row["turns"]))
+        figures = f"{row['used_percent']:6.1f} % {row['over']:5} {row['by_return']:9}"
+        print(f"{row['database']:10} {row['processes']:9}  {figures}   {turns}")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class Databases:
     def _execute(self, statement: str) -> None:
         server = self._server.replace("+psycopg", "")
         with psycopg.connect(f"{server}/{self._first}", autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[arg-type] # names are our own
+            connection.execute(statement)
 
 
 @contextmanager

@@ -6,51 +6,28 @@ client, whose transport gives the recorded answers in place of a network.
 
 from __future__ import annotations
 
-import itertools
 import json
 import pickle
 import random
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import Table, delete, func, insert, select
+from seller import START, carry_out, connector, open_store, set_up, twin
+from sqlalchemy import Table, delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from watch import Watch, peak_mib
 
-from crossdock.core.account import Account
-from crossdock.core.config import Options, SecretBox
-from crossdock.core.connector import Connector, load
-from crossdock.core.http import Http
-from crossdock.core.redaction import get_logger
-from crossdock.core.store import (
-    Store,
-    accounts,
-    catalog,
-    cursors,
-    offer_levels,
-    offers,
-    runs,
-    secrets,
-    statuses,
-    stock,
-    tables,
-)
+from crossdock.core.connector import Connector
+from crossdock.core.store import Store, accounts, catalog, cursors, offer_levels, offers, stock, tables
 from crossdock.jobs import orders as job
-from crossdock.jobs.run import Run
-from crossdock.plugins import miinto
 from crossdock.plugins.miinto.sweep import OVERLAP, PAGE
-from crossdock.twins.kit import VirtualClock
-from crossdock.twins.miinto import MiintoTwin
-from crossdock.twins.miinto.accounts import Channel
 from crossdock.twins.miinto.book import NewTransfer
 
-START = datetime(2026, 11, 2, 8, tzinfo=UTC)
 VARIANTS = 2_000
-BOX = SecretBox((bytes(32),))
 # What is written of a page, in an order that foreign keys allow.
 WRITTEN = (tables.orders, tables.order_ids, tables.order_lines, tables.journal, tables.stock_moves, tables.stock)
 
@@ -64,22 +41,25 @@ def gtin(number: int) -> str:
 
 def pages(folder: Path, number: int) -> dict[str, object]:
     """Write the pages that the plugin will ask for, named by their offset, and all orders, one a line."""
-    source, twin = random.Random(1), MiintoTwin(VirtualClock(START))
-    account = twin.add_account("bench@example.com", "not-a-secret", ["pl"])
-    shop = account.shop_in("pl")
+    rows = won_orders(number)
+    folder.joinpath("orders.jsonl").write_bytes(b"\n".join(rows))
+    for offset in range(0, max(1, number - OVERLAP), PAGE - OVERLAP):
+        folder.joinpath(f"orders-{offset}.json").write_bytes(_answer(rows[offset : offset + PAGE], number))
+    folder.joinpath("transfers-0.json").write_bytes(_answer([], 0))
+    return {"orders": number}
+
+
+def won_orders(number: int) -> list[bytes]:
+    """Return the JSON of orders of two lines, newest first, as the twin lists them."""
+    source, (platform, shop) = random.Random(1), twin()
     moments = (START - timedelta(minutes=number - index) for index in range(number))
     sold = [NewTransfer(shop=shop, positions=[_position(source), _position(source)], created_at=at) for at in moments]
-    for transfer in twin.add_transfers(sold):
-        twin.accept_in_panel(transfer, list(twin.book.transfers[transfer].positions))
-    found, total = twin.book.order_page(twin.shop(shop), ["accepted"], None, newest_first=True, offset=0, limit=number)
-    rows = [order.in_list(twin.switches) for order in found]
-    folder.joinpath("orders.jsonl").write_bytes(b"\n".join(rows))
-    for offset in range(0, max(1, total - OVERLAP), PAGE - OVERLAP):
-        folder.joinpath(f"orders-{offset}.json").write_bytes(_answer(rows[offset : offset + PAGE], total))
-    folder.joinpath("transfers-0.json").write_bytes(_answer([], 0))
-    channel = {"meta": {"status": "success"}, "data": Channel.open(1, account, source).as_json()}
-    folder.joinpath("channels-.json").write_text(json.dumps(channel))
-    return {"orders": total}
+    for transfer in platform.add_transfers(sold):
+        platform.accept_in_panel(transfer, list(platform.book.transfers[transfer].positions))
+    found, _ = platform.book.order_page(
+        platform.shop(shop), ["accepted"], None, newest_first=True, offset=0, limit=number
+    )
+    return [order.in_list(platform.switches) for order in found]
 
 
 def _position(source: random.Random) -> dict[str, object]:
@@ -99,14 +79,10 @@ def _answer(rows: list[bytes], total: int) -> bytes:
 
 def setup(url: str) -> dict[str, object]:
     """Fill a store with an account, its catalogue, stock and offers."""
-    store = Store(url, clock=VirtualClock(START))
+    store = open_store(url)
     tables.metadata.create_all(store.engine)
     with store.write() as tx:
-        tx.execute(insert(tables.warehouses), {"name": "main", "title": ""})
-        secrets.register_key(tx, BOX)
-        statuses.create_defaults(tx)
-        account = accounts.create(tx, platform="miinto", name="shop", settings={}, options={"vat_rate": "23"}).id
-        statuses.save_platform(tx, account, miinto.STATUSES)
+        account = set_up(tx)
         skus = {f"SKU-{number}": number for number in range(VARIANTS)}
         drafts = [catalog.VariantDraft(sku=sku, name=sku, gtin=gtin(number)) for sku, number in skus.items()]
         variants = {sku: done.id for sku, done in catalog.upsert(tx, drafts).items()}
@@ -126,41 +102,15 @@ def setup(url: str) -> dict[str, object]:
 # --- crossdock -------------------------------------------------------------------------------------------------------
 
 
-class Recorded(httpx.BaseTransport):
-    """Answers with the recorded pages."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        listing = request.url.path.rpartition("/")[2]
-        offset = request.url.params.get("offset", "")
-        return httpx.Response(200, content=self._folder.joinpath(f"{listing}-{offset}.json").read_bytes())
-
-
-def connector(store: Store, folder: Path) -> Connector:
-    loaded, clock = load("miinto"), store.clock
-    settings = loaded.facts.settings(identifier="bench@example.com", secret="not-a-secret")
-    with store.read() as tx:
-        row = accounts.get(tx, "shop")
-    account = Account(
-        id=row.id,
-        name=row.name,
-        platform=row.platform,
-        settings=settings,
-        options=Options.model_validate(row.options),
-        http=Http(account_id=row.id, plugin=loaded.facts, settings=settings, clock=clock, transport=Recorded(folder)),
-        memory=secrets.SealedMemory(store, BOX, row.id),
-        clock=clock,
-        log=get_logger("crossdock.bench"),
-    )
-    return Connector(loaded, account)
-
-
 def crossdock(url: str, folder: Path) -> dict[str, object]:
     """Let the job read all pages, then once more; the second time nothing may be written."""
-    store = Store(url, clock=VirtualClock(START))
-    way = connector(store, folder)
+    store = open_store(url)
+
+    def answer(request: httpx.Request) -> bytes:
+        listing = request.url.path.rpartition("/")[2]
+        return folder.joinpath(f"{listing}-{request.url.params['offset']}.json").read_bytes()
+
+    way = connector(store, answer)
     first, taken = _fetch(store, way)
     after = _amounts(store)
     with store.write() as tx:
@@ -174,15 +124,8 @@ def crossdock(url: str, folder: Path) -> dict[str, object]:
 
 def _fetch(store: Store, way: Connector) -> tuple[Watch, dict[str, int]]:
     watch = Watch()
-    with store.write() as tx:
-        number = runs.request(tx, way.account.id, job.JOB, asked_by="bench")
-        (record,) = runs.claim(tx, "bench", run_id=number)
-    run = Run(store, record, lambda account: way)
-    with watch:
-        job.fetch(run)
-    with store.write() as tx:
-        runs.finish(tx, record, runs.RunState.DONE, counts=run.counts)
-    return watch, run.counts
+    counts = carry_out(store, way, job.JOB, watch.around(job.fetch))
+    return watch, dict(counts)
 
 
 def _amounts(store: Store) -> dict[str, int]:
@@ -204,7 +147,7 @@ def _result(number: int, first: Watch, second: Watch) -> dict[str, object]:
 
 def rows(url: str, file: Path) -> dict[str, object]:
     """Write what crossdock wrote, page by page, as lists of dicts in the order of `WRITTEN`."""
-    store = Store(url)
+    store = open_store(url)
     with store.read() as tx, file.open("wb") as target:
         read = {table: [dict(row) for row in tx.execute(select(table)).mappings()] for table in WRITTEN[:-1]}
         owner = {line["id"]: line["order_id"] for line in read[tables.order_lines]}
@@ -220,7 +163,7 @@ def rows(url: str, file: Path) -> dict[str, object]:
     return {"pages": -(-len(numbers) // PAGE)}
 
 
-def _order_of(row: dict[str, Any]) -> int | None:
+def _order_of(row: dict[str, Any]) -> object:
     return row["order_id"] if "order_id" in row else row["id"]
 
 
@@ -234,11 +177,8 @@ def _sums(moves: list[dict[str, Any]], sums: dict[int, dict[str, Any]]) -> list[
 
 def _pages_of(file: Path) -> Iterator[list[list[dict[str, Any]]]]:
     with file.open("rb") as source:
-        for _ in itertools.count():
-            try:
-                yield pickle.load(source)
-            except EOFError:
-                return
+        while source.peek(1):
+            yield pickle.load(source)
 
 
 def _upsert(table: Table) -> Any:
@@ -250,7 +190,7 @@ def _upsert(table: Table) -> Any:
 
 def upserts(url: str, file: Path) -> dict[str, object]:
     """Write the same rows with nothing around it: one statement per table and page, a commit per page."""
-    store, number, watches = Store(url, clock=VirtualClock(START)), 0, (Watch(), Watch())
+    store, number, watches = open_store(url), 0, (Watch(), Watch())
     with store.read() as tx:
         account = accounts.get(tx, "shop").id
     statements = [_upsert(table) for table in WRITTEN]
@@ -266,12 +206,12 @@ def upserts(url: str, file: Path) -> dict[str, object]:
     return _result(number, *watches)
 
 
-CASES = {"pages": pages, "setup": setup, "crossdock": crossdock, "rows": rows, "upserts": upserts}
-
 if __name__ == "__main__":
     name, first, *more = sys.argv[1:]
     if name == "pages":
         answer = pages(Path(first), int(more[0]))
+    elif name == "setup":
+        answer = setup(first)
     else:
-        answer = CASES[name](first, *map(Path, more))
+        answer = {"crossdock": crossdock, "rows": rows, "upserts": upserts}[name](first, Path(more[0]))
     print(json.dumps(answer))

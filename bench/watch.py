@@ -5,6 +5,10 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Given = TypeVar("Given")
 
 
 class Watch:
@@ -19,6 +23,15 @@ class Watch:
     def __exit__(self, *error: object) -> None:
         self.seconds += time.perf_counter() - self._began[0]
         self.processor += time.process_time() - self._began[1]
+
+    def around(self, function: Callable[[Given], None]) -> Callable[[Given], None]:
+        """Return the function with its time added up here."""
+
+        def timed(given: Given) -> None:
+            with self:
+                function(given)
+
+        return timed
 
 
 def peak_mib() -> int:

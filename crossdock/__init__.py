@@ -1,11 +1,11 @@
 """Moves orders, stock, prices and offers between the places where a seller sells and the systems the seller works with.
 
-    import crossdock
+import crossdock
 
-    with crossdock.open("crossdock.toml") as hub:
-        hub.run("miinto", "orders")
-        for order in hub.orders.list(pending=True):
-            hub.orders.accept(order.id)
+with crossdock.open("crossdock.toml") as hub:
+    hub.run("miinto", "orders")
+    for order in hub.orders.list(pending=True):
+        hub.orders.accept(order.id)
 """
 
 from __future__ import annotations

@@ -98,6 +98,7 @@ class Response:
     unclear: bool = field(default=False, repr=False)
     _redactor: Redactor = field(default=SECRETS, repr=False, compare=False)
     _hidden: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    _read: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)  # what `json` returned
 
     def text(self) -> str:
         """Return the body as text in its declared charset, else UTF-8; what does not decode becomes U+FFFD."""
@@ -109,11 +110,16 @@ class Response:
         return text.removeprefix("\ufeff")
 
     def json(self) -> Any:
-        """Return the body read as JSON; numbers with a fraction are Decimals.
+        """Return the body read as JSON, the same value each time; numbers with a fraction are Decimals.
 
         Raises:
             BadAnswer: it is no JSON; the text says whether it is an HTML page, empty or cut off, `raw` holds its start.
         """
+        if not self._read:
+            self._read.append(self._parsed())
+        return self._read[0]
+
+    def _parsed(self) -> Any:
         fault = ""
         try:
             return json.loads(self.body, parse_float=Decimal, parse_constant=_refuse_constant)

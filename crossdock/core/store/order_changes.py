@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, insert, update
@@ -57,32 +58,53 @@ def set_lines(tx: Write, line_ids: Sequence[int], state: LineState, reason: str 
 # --- reservations
 
 
-def reserve_open(tx: Write, rows: Sequence[OrderRow], warehouses: Sequence[str]) -> list[tuple[int, str]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservations:
+    """What open lines get.
+
+    Args:
+        columns: what changes in each line, by its id.
+        stock: what is to be moved.
+        short: order number and SKU (or name) of each won line that finds too little.
+    """
+
+    columns: Mapping[int, Mapping[str, Any]]
+    stock: stock.Choice
+    short: Sequence[tuple[int, str]]
+
+
+def reserve_open(tx: Write, rows: Sequence[OrderRow], warehouses: Sequence[str]) -> Sequence[tuple[int, str]]:
     """Reserve what the lines of these orders still need; a won line that finds too little is short.
 
     Returns:
         Order number and SKU (or name) of each won line that is short now.
     """
+    found = find_stock(tx, rows, warehouses)
+    if found.columns:
+        change = update(order_lines).where(order_lines.c.id == bindparam("line"))
+        tx.execute(change, [{"line": number, **columns} for number, columns in found.columns.items()])
+    stock.move(tx, found.stock.moves, locked=found.stock.locked)
+    return found.short
+
+
+def find_stock(tx: Write, rows: Sequence[OrderRow], warehouses: Sequence[str]) -> Reservations:
+    """Find what the lines of these orders still need, and hold it; it is up to the caller to write it down."""
     lines = [(row, line) for row in rows for line in row.lines if _wants_stock(row, line)]
     wants = [
         stock.Want(line_id=line.id, variant_id=line.variant_id, quantity=open_units(line))
         for _, line in lines
         if line.variant_id is not None
     ]
-    chosen = stock.reserve(tx, wants, warehouses)
-    held = [
-        {"line": want.line_id, "units": want.quantity, "place": chosen[want.line_id]}
+    found = stock.choose(tx, wants, warehouses)
+    short = [(row.id, line) for row, line in lines if line.state is LineState.WON and line.id not in found.places]
+    columns: dict[int, Mapping[str, Any]] = {
+        want.line_id: {"reserved": want.quantity, "warehouse": found.places[want.line_id], "short": False}
         for want in wants
-        if want.line_id in chosen
-    ]
-    change = update(order_lines).where(order_lines.c.id == bindparam("line"))
-    if held:
-        tx.execute(change.values(reserved=bindparam("units"), warehouse=bindparam("place"), short=False), held)
-    short = [(row.id, line) for row, line in lines if line.state is LineState.WON and line.id not in chosen]
-    if short:
-        # The warehouse is where they will be missed when they are shipped all the same.
-        tx.execute(change.values(short=True, warehouse=warehouses[0]), [{"line": line.id} for _, line in short])
-    return [(number, line.sku or line.name) for number, line in short]
+        if want.line_id in found.places
+    }
+    # The warehouse is where they will be missed when they are shipped all the same.
+    columns |= {line.id: {"reserved": 0, "warehouse": warehouses[0], "short": True} for _, line in short}
+    return Reservations(columns=columns, stock=found, short=[(number, line.sku or line.name) for number, line in short])
 
 
 def _wants_stock(row: OrderRow, line: LineRow) -> bool:

@@ -19,12 +19,13 @@ from sqlalchemy import bindparam, insert, select, update
 from crossdock.core.config import Options
 from crossdock.core.errors import UnknownStatus
 from crossdock.core.model import Meaning, Order, OrderLine, RemoteId
-from crossdock.core.store import catalog, intents, statuses
+from crossdock.core.store import catalog, intents, statuses, stock
 from crossdock.core.store.engine import Read, Write
 from crossdock.core.store.intents import IntentState
 from crossdock.core.store.journal import Kind
 from crossdock.core.store.order_changes import (
     attach_ids,
+    find_stock,
     free,
     id_row,
     park_without_vat,
@@ -219,16 +220,18 @@ def _add(tx: Write, intake: Intake, page: Sequence[Order], taken: Taken) -> None
         for name in dict.fromkeys((order.id, *order.also))
     ]
     lines = _new_lines(tx, intake, fresh)
+    rows = order_rows(heads, fresh, lines)
+    found = find_stock(tx, rows, intake.options.warehouses)
     tx.execute(insert(orders), heads)
     tx.execute(insert(order_ids), names)
     if lines:
-        tx.execute(insert(order_lines), lines)
-    rows = order_rows(heads, fresh, lines)
+        tx.execute(insert(order_lines), [{**line, **found.columns.get(line["id"], {})} for line in lines])
+    stock.move(tx, found.stock.moves, locked=found.stock.locked)
     for row in rows:
         payload = {"remote": str(row.order.id), "state": row.state.value}
         tx.journal(Kind.CREATED, account=intake.account, order_id=row.id, actor=intake.actor, payload=payload)
     taken.added.extend(fresh)
-    taken.short.extend(reserve_open(tx, rows, intake.options.warehouses))
+    taken.short.extend(found.short)
     _tell_parked(tx, intake, rows, taken)
 
 

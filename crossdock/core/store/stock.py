@@ -80,6 +80,15 @@ Place = tuple[int, str]
 Item = TypeVar("Item", int, str)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Stock that was found for lines: the warehouse of each by its id, the moves to be made, the places locked."""
+
+    places: dict[int, str]
+    moves: list[Move]
+    locked: Collection[Place]
+
+
 # --- moving ----------------------------------------------------------------------------------------------------------
 
 
@@ -296,31 +305,38 @@ def adjust(tx: Write, variant_id: int, warehouse: str, units: int, *, cause: str
 
 
 def reserve(tx: Write, wants: Sequence[Want], warehouses: Sequence[str]) -> dict[int, str]:
-    """Reserve whole lines, first come first served.
+    """Reserve whole lines; arguments as in `choose`.
+
+    Returns:
+        The warehouse of each line that was reserved, by line id; the others found too little.
+    """
+    found = choose(tx, wants, warehouses)
+    move(tx, found.moves, locked=found.locked)
+    return found.places
+
+
+def choose(tx: Write, wants: Sequence[Want], warehouses: Sequence[str]) -> Choice:
+    """Find the stock for whole lines, first come first served, and hold it for this transaction.
 
     Args:
         tx: a write transaction.
         wants: lines in the order in which they are served.
         warehouses: the account's, in order; a line is taken from the first that holds all of it.
-
-    Returns:
-        The warehouse of each line that was reserved, by line id; the others found too little.
     """
     parts = parts_of(tx, {want.variant_id for want in wants})
     there = levels(tx, {part for found in parts.values() for part in found}, lock=True)
     free = {place: level.free for place, level in there.items() if level.counted_at is not None}
     numbers = _move_numbers(tx, [want.line_id for want in wants])
-    chosen: dict[int, str] = {}
-    moves: list[Move] = []
+    found = Choice(places={}, moves=[], locked=there.keys())
     for want in wants:
         needs = {part: units * want.quantity for part, units in parts[want.variant_id].items()}
         place = next((w for w in warehouses if all(free.get((p, w), 0) >= n for p, n in needs.items())), None)
         if place is None:
             continue
-        chosen[want.line_id] = place
+        found.places[want.line_id] = place
         for part, units in needs.items():
             free[part, place] -= units
-            moves.append(
+            found.moves.append(
                 Move(
                     variant_id=part,
                     warehouse=place,
@@ -330,8 +346,7 @@ def reserve(tx: Write, wants: Sequence[Want], warehouses: Sequence[str]) -> dict
                     line_id=want.line_id,
                 )
             )
-    move(tx, moves, locked=there)
-    return chosen
+    return found
 
 
 def release(tx: Write, units: Mapping[int, int]) -> None:
