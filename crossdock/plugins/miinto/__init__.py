@@ -162,7 +162,7 @@ PLUGIN = Plugin(
     documents=(
         "https://github.com/miinto/miinto_api_client",
         "https://github.com/Setono/SyliusMiintoPlugin",
-        "https://pypi.org/project/miinto-api-wrapper/",
+        "https://github.com/giuseppechecchia/miinto-api-wrapper",
     ),
 )
 
