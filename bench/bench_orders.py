@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from common import POSTGRES, Databases, case, databases, median, show
+from sqlalchemy import make_url
 
 SCRIPT, DLT = "orders_cases.py", "orders_dlt.py"
 DLT_PAGES = 10  # loads of a page are too slow for all of them
@@ -63,9 +64,11 @@ def _has_dlt(python: str) -> bool:
 
 
 def _dlt(options: argparse.Namespace, folder: Path, made: Databases, number: int, *, whole: bool) -> dict[str, Any]:
-    url = made.new("postgresql").replace("+psycopg", "")
+    url = make_url(made.new("postgresql"))
+    # dlt wants a password, also where the server asks for none.
+    plain = url.set(drivername="postgresql", password=url.password or "none").render_as_string(hide_password=False)
     page = number if whole else 50
-    result: dict[str, Any] = case(DLT, url, folder, number, page, python=options.dlt_python)
+    result: dict[str, Any] = case(DLT, plain, folder, number, page, python=options.dlt_python)
     return result
 
 

@@ -1,7 +1,7 @@
 """What the benchmarks share: databases of their own, a fresh process per case, a table.
 
-The script that starts the cases imports no more than this, because Linux counts the memory of who starts a process into
-the peak of what is started.
+The script that starts the cases imports no more than this, because Linux counts the memory of who starts a process
+into the peak of what is started.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psycopg
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 FOLDER = Path(__file__).parent
@@ -34,7 +34,7 @@ class Databases:
 
     def __init__(self, folder: Path, postgres: str) -> None:
         self._folder = folder
-        self._server, _, self._first = postgres.rpartition("/")
+        self._server = create_engine(postgres, isolation_level="AUTOCOMMIT", poolclass=NullPool)
         self._made: list[str] = []
 
     def new(self, kind: str, *, like: str = "") -> str:
@@ -45,9 +45,9 @@ class Databases:
             if like:
                 shutil.copy(like.removeprefix("sqlite:///"), file)
             return f"sqlite:///{file}"
-        self._execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {like.rpartition('/')[2]}" if like else ""))
+        self._execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {make_url(like).database}" if like else ""))
         self._made.append(name)
-        return f"{self._server}/{name}"
+        return self._server.url.set(database=name).render_as_string(hide_password=False)
 
     def drop(self) -> None:
         """Drop the databases on the server."""
@@ -55,9 +55,8 @@ class Databases:
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _execute(self, statement: str) -> None:
-        server = self._server.replace("+psycopg", "")
-        with psycopg.connect(f"{server}/{self._first}", autocommit=True) as connection:
-            connection.execute(statement)
+        with self._server.connect() as connection:
+            connection.execute(text(statement))
 
 
 @contextmanager

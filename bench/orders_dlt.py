@@ -41,10 +41,9 @@ def _parsed(lines: list[bytes]) -> Iterator[list[Any]]:
 
 def main() -> None:
     url, folder, number, page = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    password = url.replace("@", ":unused@", 1)  # dlt asks for one, also where the server does not
     pipeline = dlt.pipeline(
         "bench",
-        destination=dlt.destinations.postgres(password),
+        destination=dlt.destinations.postgres(url),
         dataset_name="bench",
         pipelines_dir=str(folder / f"dlt-{page}-{os.getpid()}"),
     )

@@ -391,6 +391,10 @@ class Broadcast:
             point = _find(EXTENSIONS, name)
             _register(self._manager, f"extension {name}", _import(point), _source(point), allowed=(Extensions, Events))
 
+    def hears(self, event: str) -> bool:
+        """Whether any extension listens to an event of `hookspecs.Events`."""
+        return bool(getattr(self._manager.hook, event).get_hookimpls())
+
     def tell(self, event: str, **facts: Any) -> None:
         """Tell every extension that listens to an event of `hookspecs.Events`."""
         for listener in getattr(self._manager.hook, event).get_hookimpls():

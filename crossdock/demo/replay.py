@@ -1,7 +1,7 @@
 """The replay of an orders file: every invoice in order of time, through the real hub, against a marketplace of our own.
 
-docs/demo.md has the rules. Consecutive invoices that share no goods are proposed together: the order among them cannot
-matter, and everything else is played strictly one after another.
+docs/demo.md has the rules. Invoices are proposed together as long as the order among them cannot matter, and everything
+else is played strictly one after another.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from crossdock.core.errors import ConfigError
-from crossdock.core.store import catalog
+from crossdock.core.store import catalog, stock
 from crossdock.core.store.orders import LineState, OrderRow, OrderState
 from crossdock.demo import ledger
 from crossdock.demo.invoices import Invoice, Line, OrdersFile, read_orders
-from crossdock.demo.ledger import Comparison, Row, StockRow
+from crossdock.demo.ledger import WAREHOUSE, Comparison, Row, StockRow
 from crossdock.demo.marketplace import open_marketplace
+from crossdock.demo.order_of_play import parts_of, together
 from crossdock.demo.seller import ACCOUNT, KEYS, Seller, installation, item_id, proposal_of
 from crossdock.twins.kit import FaultKind
 
@@ -177,7 +178,7 @@ class Replay:
     settings: Settings
     sales: dict[tuple[str, str], deque[Sale]] = field(default_factory=lambda: defaultdict(deque))
     cancelled: dict[str, list[Cancelled]] = field(default_factory=dict)
-    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: dict[str, dict[str, int]] = field(default_factory=dict)
     pushes: int = 0
     _pushed_at: datetime | None = None
 
@@ -235,16 +236,18 @@ class Replay:
                 advice="Fill the columns price and currency of the catalogue, or leave --floor out.",
             )
 
-    def _bundles(self) -> dict[str, tuple[str, ...]]:
-        """Return the SKUs that a bundle is made of, by bundle."""
-        found: dict[str, tuple[str, ...]] = {}
+    def _bundles(self) -> dict[str, dict[str, int]]:
+        """Return what a bundle is made of, by bundle: units of each part, by SKU."""
+        found: dict[str, dict[str, int]] = {}
         after = ""
         while page := self.seller.hub.catalog.list(after=after, limit=ledger.PAGE):
             with self.seller.hub.store.read() as tx:
                 parts = catalog.parts_of(tx, [row.id for row in page])
                 named = catalog.get_many(tx, {part for each in parts.values() for part in each})
             skus = {row.id: row.sku for row in page}
-            found |= {skus[bundle]: tuple(named[part].sku for part in each) for bundle, each in parts.items()}
+            found |= {
+                skus[bundle]: {named[part].sku: units for part, units in each.items()} for bundle, each in parts.items()
+            }
             after = page[-1].sku
         return found
 
@@ -253,20 +256,33 @@ class Replay:
     def play(self, invoices: Sequence[Invoice], progress: Progress) -> None:
         """Play the invoices in their order."""
         done = 0
-        for batch in batches(invoices, self.parts):
+        while done < len(invoices):
+            ahead = invoices[done : done + AT_ONCE]
+            batch = ahead[: together(ahead, self.parts, self._free(ahead), self.sales)]
             self._play(batch)
             done += len(batch)
             progress(done, len(invoices))
 
+    def _free(self, invoices: Sequence[Invoice]) -> dict[str, int]:
+        """Return the units that can be sold now of what these invoices need."""
+        skus = {part for invoice in invoices for line in invoice.lines for part in parts_of(line.sku, self.parts)}
+        with self.seller.hub.store.read() as tx:
+            known = catalog.ids_by_sku(tx, skus)
+            levels = stock.levels(tx, known.values())
+        return {sku: levels[number, WAREHOUSE].free for sku, number in known.items() if (number, WAREHOUSE) in levels}
+
     def _play(self, batch: Sequence[Invoice]) -> None:
         self.seller.wait_until(batch[-1].at)
         proposals = [invoice for invoice in batch if not invoice.cancels]
+        decided: Mapping[str, OrderRow] = {}
         if proposals:
             self.seller.marketplace.propose([self._transfer(invoice) for invoice in proposals])
-            self._decide(proposals)
+            decided = self.seller.decide([invoice.number for invoice in proposals])
         for invoice in batch:
             if invoice.cancels:
                 self._cancel(invoice)
+            else:
+                self._ship(decided[invoice.number], invoice)
         if self._pushed_at is None or self.seller.clock.now() - self._pushed_at >= PUSH_EVERY:
             self._push()
 
@@ -279,20 +295,15 @@ class Replay:
             "positions": [_position(invoice.number, line) for line in invoice.lines],
         }
 
-    def _decide(self, proposals: Sequence[Invoice]) -> None:
-        """Have the hub decide about what was proposed, note what it won, and ship it."""
-        decided = self.seller.decide([invoice.number for invoice in proposals])
-        for invoice in proposals:
-            row = decided[invoice.number]
-            if row.state is OrderState.OPEN:
-                self._note_sales(row, invoice)
-                if not self.settings.keep_open:
-                    self.seller.hub.orders.ship(row.id)
-
-    def _note_sales(self, row: OrderRow, invoice: Invoice) -> None:
+    def _ship(self, row: OrderRow, invoice: Invoice) -> None:
+        """Note what was won, and ship it."""
+        if row.state is not OrderState.OPEN:
+            return
         for line, sold in zip(ledger.in_file_order(row), invoice.lines, strict=True):
             if line.state is LineState.WON and sold.customer:
                 self.sales[sold.customer, sold.sku].append(Sale(row.id, line.remote_id, line.quantity))
+        if not self.settings.keep_open:
+            self.seller.hub.orders.ship(row.id)
 
     def _cancel(self, invoice: Invoice) -> None:
         """Cancel earlier sales of the same goods to the same customer, first in first out."""
@@ -315,6 +326,8 @@ class Replay:
             found.append(sale.order)
             if not sale.left:
                 sales.popleft()
+        if not sales:
+            self.sales.pop((line.customer, line.sku), None)
         return Cancelled(wanted - left, tuple(dict.fromkeys(found)))
 
     def _push(self) -> None:
@@ -384,26 +397,6 @@ class Replay:
 
     def _matches(self, invoice: Invoice) -> Iterator[tuple[Line, Cancelled]]:
         return zip(invoice.lines, self.cancelled[invoice.number], strict=True)
-
-
-def batches(invoices: Sequence[Invoice], parts: Mapping[str, Sequence[str]]) -> Iterator[list[Invoice]]:
-    """Join consecutive invoices that share no goods.
-
-    Args:
-        invoices: in the order of play.
-        parts: what bundles are made of, by SKU.
-    """
-    batch: list[Invoice] = []
-    goods: set[str] = set()
-    for invoice in invoices:
-        needed = {part for line in invoice.lines for part in parts.get(line.sku, (line.sku,))}
-        if batch and (goods & needed or len(batch) == AT_ONCE):
-            yield batch
-            batch, goods = [], set()
-        batch.append(invoice)
-        goods |= needed
-    if batch:
-        yield batch
 
 
 def _position(invoice: str, line: Line) -> dict[str, Any]:

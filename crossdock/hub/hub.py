@@ -110,14 +110,17 @@ class Hub:
         """Tell the enabled extensions what happened; see `hookspecs.Events`."""
         self._broadcast.tell(event, **facts)
 
+    def hears(self, event: str) -> bool:
+        """Whether an enabled extension wants to hear of that event."""
+        return self._broadcast.hears(event)
+
     def order_changed(self, account_id: str, order_id: int, what: str) -> None:
         """Tell the enabled extensions that an order changed."""
-        if not self.installation.extensions:
+        if not self.hears("order_changed"):
             return
         with self.store.read() as tx:
             row = accounts.get(tx, account_id)
-            options = self.options(tx, account_id)
-        view = AccountView(id=row.id, name=row.name, platform=row.platform, options=options)
+        view = AccountView(id=row.id, name=row.name, platform=row.platform, options=_options(row))
         self.tell("order_changed", account_view=view, order_id=order_id, what=what)
 
     def plugin(self, platform: str) -> Loaded:
@@ -170,8 +173,7 @@ class Hub:
             NotFoundHere: there is no such account.
             ConfigError: an option is unknown to this crossdock.
         """
-        row = accounts.get(tx, name_or_id)
-        return validate(Options, row.options, where=f"Account {row.name}")
+        return _options(accounts.get(tx, name_or_id))
 
     def rotate_key(self) -> str:
         """Seal all secrets with a new key and put it in force; other processes must be started again afterwards.
@@ -238,3 +240,7 @@ def open_store(installation: Installation, clock: Clock | None = None) -> Store:
             f"The database {file} is not there.", advice="Give it back, or mend `database` in crossdock.toml."
         )
     return Store(installation.database_url(), clock=clock)
+
+
+def _options(row: AccountRow) -> Options:
+    return validate(Options, row.options, where=f"Account {row.name}")

@@ -216,6 +216,8 @@ class Work:
             )
 
     def _tell_ended(self, run_id: int) -> None:
+        if not (self.listeners or self._hub.hears("run_finished")):
+            return
         with self._hub.store.read() as tx:
             record = runs.get(tx, run_id)
         if record.state not in runs.ACTIVE:

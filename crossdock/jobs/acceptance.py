@@ -75,11 +75,11 @@ def _decide(run: Run, number: int) -> None:
         switches = accounts.get(tx, run.account_id).switches & {Switch.ACCEPT, Switch.DECLINE}
         if not switches or row.state is not OrderState.PROPOSED or row.parked_code or intents.living_of(tx, number):
             return
-        order_changes.reserve_open(tx, [row], run.account.options.warehouses)
-        row = orders.get(tx, number)
-        verdict = judge(
-            row, offers.exported_prices(tx, row.account, row.market, _variants(row)), run.account.options.price_floor
-        )
+        if order_changes.reserve_open(tx, [row], run.account.options.warehouses).columns:
+            row = orders.get(tx, number)
+        floor = run.account.options.price_floor
+        exported = offers.exported_prices(tx, row.account, row.market, _variants(row)) if floor else {}
+        verdict = judge(row, exported, floor)
         if verdict.cannot_say:
             order_changes.park(tx, row, ParkedFor.PRICE, verdict.cannot_say, actor=JOB)
     if verdict.cannot_say:
@@ -244,7 +244,7 @@ def write_outcome(run: Run, intent_id: int, order_id: int, decision: Decision, a
     ended = acceptance.lines.items()
     with run.write() as tx:
         row = orders.get(tx, order_id, lock=True)
-        state = order_outcome.settle(
+        settled = order_outcome.settle(
             tx,
             row,
             won=[line for line, outcome in ended if outcome is LineOutcome.WON],
@@ -256,12 +256,11 @@ def write_outcome(run: Run, intent_id: int, order_id: int, decision: Decision, a
         )
         answer = {line: outcome.value for line, outcome in ended}
         intents.close(tx, intent_id, IntentState.DONE, answer=answer, words=acceptance.words)
-        now = orders.get(tx, order_id)
-        if now.parked_because and not row.parked_because:
+        if settled.parked:
             advice = "Mend the cause, then `crossdock orders unpark`."
-            run.event(Level.ERROR, "order_parked", now.parked_because, item=f"order {order_id}", advice=advice)
+            run.event(Level.ERROR, "order_parked", settled.parked, item=f"order {order_id}", advice=advice)
     run.count(seen=1, changed=1)
-    run.tell_order_changed(order_id, state.value)
+    run.tell_order_changed(order_id, settled.state.value)
 
 
 # --- clearing up -----------------------------------------------------------------------------------------------------

@@ -72,7 +72,8 @@ class Run:
         self._leaving = leaving or threading.Event()
         self._order_changed = order_changed
         self._tx: Write | None = None
-        self._changes: dict[str, Any] = {}
+        self._changes: dict[str, Any] = {}  # of the run's row, in the transaction that is open
+        self._said: dict[str, Any] = {}  # and those for the next one
 
     @cached_property
     def connector(self) -> Connector:
@@ -95,7 +96,7 @@ class Run:
         Raises:
             Fenced: the run was taken over; nothing was written.
         """
-        changes: dict[str, Any] = {}
+        changes, self._said = self._said, {}
 
         def fence(tx: Write) -> None:
             runs.fence(tx, self._record, counts=dict(self.counts), **changes)
@@ -110,12 +111,13 @@ class Run:
                 self._tx = None
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
-        """Say how far the run is; within `write` it is part of that transaction."""
-        self._set(progress={"done": done, "total": total, "message": events.legible(message)})
+        """Say how far the run is; told with the transaction that is open, else with the next one."""
+        self._say(progress={"done": done, "total": total, "message": events.legible(message)})
 
     def checkpoint(self, value: Mapping[str, Any]) -> None:
         """Say where an attempt after this one goes on (see `resume_from`); within `write` in the same transaction."""
-        self._set(checkpoint=dict(value))
+        with self._joined():
+            self._say(checkpoint=dict(value))
 
     def count(self, *, seen: int = 0, added: int = 0, changed: int = 0, unchanged: int = 0, failed: int = 0) -> None:
         """Add to the run's counts; they are kept with the next transaction, and at the end."""
@@ -176,9 +178,8 @@ class Run:
         with self.write() as tx:
             yield tx
 
-    def _set(self, **columns: Any) -> None:
-        with self._joined():
-            self._changes.update(columns)
+    def _say(self, **columns: Any) -> None:
+        (self._said if self._tx is None else self._changes).update(columns)
 
 
 JobFunction = Callable[[Run], None]

@@ -136,9 +136,9 @@ def push(run: Run) -> None:
     told = 0
     for start in range(0, total, size):
         run.check_cancelled()
-        run.progress(start, total, "sending stock levels")
-        told += _send(run, planned.changes[start : start + size], options, told)
-    run.progress(total, total, "stock levels sent")
+        batch = planned.changes[start : start + size]
+        run.progress(start + len(batch), total, "stock levels sent")  # told with how the batch ended
+        told += _send(run, batch, options, told)
 
 
 def _record_unsent(run: Run, planned: Plan) -> None:

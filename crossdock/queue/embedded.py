@@ -141,8 +141,8 @@ class EmbeddedQueue:
             with self.store.read() as tx:
                 (successor,) = runs.list(tx, account=account, job=job, limit=1)
             run_id = successor.id
-        self.run_one(run_id)
-        return self._wait(run_id)
+        record = self.run_one(run_id)
+        return record if record.state is not RunState.RUNNING else self._wait(run_id)
 
     def _wait(self, run_id: int) -> RunRecord:
         """Return the run once no process is at it any more."""

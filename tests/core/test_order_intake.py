@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, insert, select
+from sqlalchemy import event, func, insert, select
 
 from crossdock.core.config import Options
 from crossdock.core.model import Address, Meaning, Money, Order, OrderLine, PlatformStatus, RemoteId
@@ -120,6 +120,22 @@ def test_a_page_twice_is_a_page_once(store: Store, intake: Intake) -> None:
     again = take(store, intake, *page)
     assert (again.added, again.changed, again.unchanged) == ([], [], 2)
     assert (kept(store), story(store), units(store), units(store, "HAT")) == before
+
+
+def test_a_full_page_takes_as_many_statements_as_a_single_order(store: Store, intake: Intake) -> None:
+    seen: list[str] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *given: seen.append(given[2]))
+
+    def statements(*page: Order) -> int:
+        seen.clear()
+        take(store, intake, *page)
+        return len(seen)
+
+    one = order(1, line(11), line(12, "HAT", 20))
+    many = [order(number, line(11), line(12, "HAT", 20)) for number in range(2, 12)]
+    alone = statements(one)
+    assert statements(*many) == alone
+    assert statements(*many) == statements(one)  # unchanged by now
 
 
 def test_two_kinds_of_number_never_mix(store: Store, intake: Intake) -> None:
@@ -261,7 +277,8 @@ def settle(tx: Write, row: OrderRow, **how: object) -> OrderState:
         "warehouses": ("main",),
         "actor": "t",
     }
-    return order_outcome.settle(tx, orders.get(tx, row.id, lock=True), **(values | how))  # type: ignore[arg-type] # any
+    settled = order_outcome.settle(tx, orders.get(tx, row.id, lock=True), **(values | how))  # type: ignore[arg-type] # any
+    return settled.state
 
 
 def test_a_won_order_goes_on_under_its_new_name(store: Store, intake: Intake) -> None:

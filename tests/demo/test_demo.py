@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import random
 import subprocess
 import sys
-from collections import Counter
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -29,7 +29,7 @@ from crossdock.demo.cli import demo
 from crossdock.demo.day import Evening
 from crossdock.demo.invoices import Invoice, Line, pence, read_orders
 from crossdock.demo.ledger import Row, StockRow
-from crossdock.demo.replay import batches
+from crossdock.demo.order_of_play import parts_of, together
 
 SHARED = shop_books.ROOT.parent / "shared" / "data" / "online-retail" / "orders.csv.gz"
 
@@ -240,26 +240,74 @@ def test_invoices_come_in_order_of_time_then_of_the_file(tmp_path: Path) -> None
     assert played == [("3", [1, 3]), ("2", [1, 4]), ("1", [2])]
 
 
-CODES = ("MUG", "TRAY", "PADS", "SET")
-PARTS = {"SET": ("MUG", "TRAY")}
+PARTS = {"SET": {"MUG": 2, "TRAY": 1}}
+SALES = st.tuples(st.sampled_from(["MUG", "TRAY", "PADS", "SET"]), st.integers(1, 6))
 
 
-@given(st.lists(st.lists(st.sampled_from(CODES), min_size=1, max_size=3), max_size=100))
-def test_only_invoices_that_share_no_goods_are_played_together(codes: list[list[str]]) -> None:
-    invoices = [
-        Invoice(str(number), MORNING, tuple(Line(sku, "", 1, 100, "") for sku in skus))
-        for number, skus in enumerate(codes)
-    ]
-    joined = list(batches(invoices, PARTS))
-    assert [invoice for batch in joined for invoice in batch] == invoices
-    for batch in joined:
-        assert len(batch) <= replay.AT_ONCE
-        goods = Counter(part for invoice in batch for part in _goods(invoice))
-        assert set(goods.values()) == {1}
+def invoice(number: int, *sold: tuple[str, int], cancels: bool = False) -> Invoice:
+    lines = tuple(Line(sku, "", -units if cancels else units, 100, "") for sku, units in sold)
+    return Invoice(f"C{number}" if cancels else str(number), MORNING, lines)
 
 
-def _goods(invoice: Invoice) -> set[str]:
-    return {part for line in invoice.lines for part in PARTS.get(line.sku, (line.sku,))}
+class Shelf:
+    """Units that nobody has yet, and who got which of the lines asked for."""
+
+    def __init__(self, free: dict[str, int]) -> None:
+        self.free = dict(free)
+        self.got: dict[str, list[bool]] = {}
+
+    def reserve(self, asks: Invoice) -> None:
+        for line in asks.lines:
+            needs = {part: units * line.quantity for part, units in parts_of(line.sku, PARTS).items()}
+            there = all(self.free[part] >= units for part, units in needs.items())
+            self.got.setdefault(asks.number, []).append(there)
+            for part, units in needs.items() if there else ():
+                self.free[part] -= units
+
+    def give_back(self, asks: Invoice) -> None:
+        for line, there in zip(asks.lines, self.got[asks.number], strict=True):
+            for part, units in parts_of(line.sku, PARTS).items() if there else ():
+                self.free[part] += units * line.quantity
+
+
+@given(
+    st.lists(st.lists(SALES, min_size=1, max_size=3), min_size=1, max_size=8),
+    st.fixed_dictionaries({sku: st.integers(0, 15) for sku in ("MUG", "TRAY", "PADS")}),
+    st.sets(st.integers(0, 7)),
+    st.randoms(use_true_random=False),
+)
+def test_the_order_makes_no_difference_among_those_that_are_played_together(
+    sales: list[list[tuple[str, int]]], free: dict[str, int], lost: set[int], chance: random.Random
+) -> None:
+    waiting = [invoice(number, *sold) for number, sold in enumerate(sales)]
+    batch = waiting[: together(waiting, PARTS, free)]
+    assert batch
+    one_by_one, at_once = Shelf(free), Shelf(free)
+    for each in batch:
+        one_by_one.reserve(each)
+        if int(each.number) in lost:
+            one_by_one.give_back(each)
+    for each in chance.sample(batch, len(batch)):
+        at_once.reserve(each)
+    assert at_once.got == one_by_one.got
+
+
+@pytest.mark.parametrize(
+    ("waiting", "number"),
+    [
+        ([invoice(1, ("MUG", 5)), invoice(2, ("MUG", 5)), invoice(3, ("MUG", 1))], 2),
+        ([invoice(1, ("MUG", 11)), invoice(2, ("MUG", 5)), invoice(3, ("MUG", 5))], 3),
+        ([invoice(1, ("SET", 4)), invoice(2, ("TRAY", 9)), invoice(3, ("PADS", 9))], 1),
+        ([invoice(1, ("MUG", 1)), invoice(2, ("TRAY", 1), cancels=True), invoice(3, ("PADS", 1))], 3),
+        ([invoice(1, ("MUG", 1)), invoice(2, ("MUG", 1), cancels=True)], 1),
+        ([invoice(1, ("MUG", 1), cancels=True), invoice(2, ("MUG", 1))], 2),
+        ([invoice(1, ("TRAY", 1), cancels=True), invoice(2, ("SET", 1))], 1),
+        ([invoice(1, ("PADS", 1)), invoice(2, ("TRAY", 1), cancels=True), invoice(3, ("SET", 1))], 2),
+    ],
+)
+def test_who_competes_or_cancels_is_played_apart(waiting: list[Invoice], number: int) -> None:
+    sold = {("", "TRAY")}  # earlier, and not cancelled yet
+    assert together(waiting, PARTS, {"MUG": 10, "TRAY": 10, "PADS": 10}, sold) == number
 
 
 @pytest.mark.parametrize(("name", "vetoed"), [("A563185 Adjust bad debt", True), ("563185 A thing", False)])

@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from crossdock.core.config import is_loopback
@@ -28,6 +28,9 @@ from crossdock.core.store.engine import Read, Write
 LONGEST_NAME = 64
 _ID = re.compile(r"a[0-9a-f]{16}")
 _accounts = tables.accounts
+_PRESENT = select(_accounts).where(_accounts.c.removed_at.is_(None))
+# Asked many times a run, and so built once.
+_BY_NAME_OR_ID = _PRESENT.where((_accounts.c.name == bindparam("key")) | (_accounts.c.id == bindparam("key")))
 
 
 class Switch(StrEnum):
@@ -89,8 +92,8 @@ def get(tx: Read, name_or_id: str, *, lock: bool = False) -> AccountRow:
     Raises:
         NotFoundHere: naming the accounts whose names are close.
     """
-    query = _select().where((_accounts.c.name == name_or_id) | (_accounts.c.id == name_or_id))
-    row = tx.execute(query.with_for_update() if lock else query).one_or_none()
+    query = _BY_NAME_OR_ID.with_for_update() if lock else _BY_NAME_OR_ID
+    row = tx.execute(query, {"key": name_or_id}).one_or_none()
     if row is None:
         raise _not_found(tx, name_or_id)
     return _account(row)
@@ -98,7 +101,7 @@ def get(tx: Read, name_or_id: str, *, lock: bool = False) -> AccountRow:
 
 def list_all(tx: Read) -> tuple[AccountRow, ...]:
     """Return all accounts that are not removed, by name."""
-    return tuple(map(_account, tx.execute(_select().order_by(_accounts.c.name))))
+    return tuple(map(_account, tx.execute(_PRESENT.order_by(_accounts.c.name))))
 
 
 def name_of(tx: Read, account_id: str) -> str:
@@ -109,10 +112,6 @@ def name_of(tx: Read, account_id: str) -> str:
 def names(tx: Read) -> dict[str, str]:
     """Return the names of all accounts by id, also of removed ones."""
     return {row.id: row.name for row in tx.execute(select(_accounts.c.id, _accounts.c.name))}
-
-
-def _select() -> Any:
-    return select(_accounts).where(_accounts.c.removed_at.is_(None))
 
 
 def _account(row: Row[Any]) -> AccountRow:

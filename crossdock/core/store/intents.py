@@ -12,10 +12,22 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from crossdock.core.store.engine import Read, Write
 from crossdock.core.store.tables import intents
+
+# Asked many times for each order, and so built once.
+_OF_ORDER = select(intents).where(intents.c.order_id == bindparam("order")).order_by(intents.c.id)
+_IN_STATE = (
+    select(intents)
+    .where(
+        intents.c.account == bindparam("owner"),
+        intents.c.verb == bindparam("hook"),
+        intents.c.state == bindparam("stands"),
+    )
+    .order_by(intents.c.id)
+)
 
 
 class IntentState(StrEnum):
@@ -95,14 +107,13 @@ def close(
 
 def give_up(tx: Write, intent_id: int, words: str) -> None:
     """Write that nothing was done outside: what a person wanted is wanted still, everything else is decided anew."""
-    (row,) = _rows(tx, select(intents).where(intents.c.id == intent_id))
+    (row,) = _rows(tx, select(intents).where(intents.c.id == intent_id), {})
     close(tx, intent_id, IntentState.WANTED if "wanted_by" in row.request else IntentState.DROPPED, words=words)
 
 
 def in_state(tx: Read, account: str, verb: str, state: IntentState) -> list[IntentRow]:
     """Return the account's intents of a verb that stand in a state, oldest first."""
-    query = select(intents).where(intents.c.account == account, intents.c.verb == verb, intents.c.state == state)
-    return _rows(tx, query.order_by(intents.c.id))
+    return _rows(tx, _IN_STATE, {"owner": account, "hook": verb, "stands": state})
 
 
 def begin(tx: Write, intent_id: int, run_id: int) -> None:
@@ -113,7 +124,7 @@ def begin(tx: Write, intent_id: int, run_id: int) -> None:
 
 def of_order(tx: Read, order_id: int) -> list[IntentRow]:
     """Return all intents of an order, oldest first: what was sent and what was answered."""
-    return _rows(tx, select(intents).where(intents.c.order_id == order_id).order_by(intents.c.id))
+    return _rows(tx, _OF_ORDER, {"order": order_id})
 
 
 def living_of(tx: Read, order_id: int) -> IntentRow | None:
@@ -122,6 +133,6 @@ def living_of(tx: Read, order_id: int) -> IntentRow | None:
     return next((row for row in of_order(tx, order_id) if row.state in living), None)
 
 
-def _rows(tx: Read, query: Any) -> list[IntentRow]:
-    rows = tx.execute(query).mappings()
+def _rows(tx: Read, query: Any, values: Mapping[str, Any]) -> list[IntentRow]:
+    rows = tx.execute(query, values).mappings()
     return [IntentRow(**{**row, "state": IntentState(row["state"])}) for row in rows]

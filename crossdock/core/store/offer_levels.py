@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import BindParameter, and_, bindparam, func, insert, or_, select, tuple_, update
 
 from crossdock.core.config import Options
 from crossdock.core.model import Offer
@@ -37,6 +37,24 @@ class LevelState(StrEnum):
     SENT = "sent"
     SKIPPED = "skipped"
     ERROR = "error"
+
+
+# Of some variants (`ids`) and of the bundles made of them; done for every order, and so built once.
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_BUNDLES = select(bundle_parts.c.bundle_id).where(bundle_parts.c.part_id.in_(_IDS))
+_LISTED = select(offers.c.id).where(or_(offers.c.variant_id.in_(_IDS), offers.c.variant_id.in_(_BUNDLES)))
+_LOCK_LEVELS = (
+    select(offer_levels.c.offer_id)
+    .where(offer_levels.c.offer_id.in_(_LISTED))
+    .order_by(offer_levels.c.offer_id, offer_levels.c.warehouse)
+    .with_for_update()
+)
+_MAKE_PENDING = (
+    update(offer_levels)
+    .where(offer_levels.c.offer_id.in_(_LISTED))
+    .values(version=offer_levels.c.version + 1, state=LevelState.PENDING.value, changed_at=bindparam("now"))
+    .returning(offer_levels.c.account)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,19 +119,12 @@ def _mark_changed(tx: Write) -> None:
     changed = sorted(tx.scratch.pop("changed"))
     concerned: set[str] = set()
     for start in range(0, len(changed), 500):
-        part = changed[start : start + 500]
-        bundles = select(bundle_parts.c.bundle_id).where(bundle_parts.c.part_id.in_(part))
-        listed = select(offers.c.id).where(or_(offers.c.variant_id.in_(part), offers.c.variant_id.in_(bundles)))
-        rows = select(offer_levels.c.offer_id).where(offer_levels.c.offer_id.in_(listed))
-        tx.execute(rows.order_by(offer_levels.c.offer_id, offer_levels.c.warehouse).with_for_update())
-        change = (
-            update(offer_levels)
-            .where(offer_levels.c.offer_id.in_(listed))
-            .values(version=offer_levels.c.version + 1, state=LevelState.PENDING.value, changed_at=tx.now)
-            .returning(offer_levels.c.account)
-        )
-        concerned.update(tx.execute(change).scalars())
-    _ask_for_push(tx, concerned)
+        variants = {"ids": changed[start : start + 500]}
+        if tx.postgresql:
+            tx.execute(_LOCK_LEVELS, variants)
+        concerned.update(tx.execute(_MAKE_PENDING, {**variants, "now": tx.now}).scalars())
+    if concerned:
+        _ask_for_push(tx, concerned)
 
 
 def mark_account(tx: Write, account: str) -> None:

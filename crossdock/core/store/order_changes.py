@@ -17,6 +17,11 @@ from crossdock.core.store.tables import order_ids, order_lines, orders
 
 RESERVING = frozenset({Meaning.PENDING, Meaning.NEW, Meaning.CONFIRMED, Meaning.PACKED})
 
+# Done several times for every order, and so built once.
+_THESE_LINES = update(order_lines).where(order_lines.c.id.in_(bindparam("ids", expanding=True)))
+_PUT_INTO_STATE = _THESE_LINES.values(state=bindparam("to"), reason=bindparam("because"), short=False)
+_HOLD_NOTHING = _THESE_LINES.values(reserved=0)
+
 
 # --- ids and states
 
@@ -51,8 +56,7 @@ def set_state(tx: Write, row: OrderRow, state: OrderState, *, decided: bool = Fa
 def set_lines(tx: Write, line_ids: Sequence[int], state: LineState, reason: str | None) -> None:
     """Put lines into a state, with the reason; none of them is short any more."""
     if line_ids:
-        change = update(order_lines).where(order_lines.c.id == bindparam("line"))
-        tx.execute(change.values(state=state.value, reason=reason, short=False), [{"line": line} for line in line_ids])
+        tx.execute(_PUT_INTO_STATE, {"ids": line_ids, "to": state.value, "because": reason})
 
 
 # --- reservations
@@ -63,7 +67,7 @@ class Reservations:
     """What open lines get.
 
     Args:
-        columns: what changes in each line, by its id.
+        columns: what changes in each line that changes, by its id.
         stock: what is to be moved.
         short: order number and SKU (or name) of each won line that finds too little.
     """
@@ -73,18 +77,14 @@ class Reservations:
     short: Sequence[tuple[int, str]]
 
 
-def reserve_open(tx: Write, rows: Sequence[OrderRow], warehouses: Sequence[str]) -> Sequence[tuple[int, str]]:
-    """Reserve what the lines of these orders still need; a won line that finds too little is short.
-
-    Returns:
-        Order number and SKU (or name) of each won line that is short now.
-    """
+def reserve_open(tx: Write, rows: Sequence[OrderRow], warehouses: Sequence[str]) -> Reservations:
+    """Reserve what the lines of these orders still need; a won line that finds too little is short."""
     found = find_stock(tx, rows, warehouses)
     if found.columns:
         change = update(order_lines).where(order_lines.c.id == bindparam("line"))
         tx.execute(change, [{"line": number, **columns} for number, columns in found.columns.items()])
     stock.move(tx, found.stock.moves, locked=found.stock.locked)
-    return found.short
+    return found
 
 
 def find_stock(tx: Write, rows: Sequence[OrderRow], warehouses: Sequence[str]) -> Reservations:
@@ -124,8 +124,7 @@ def free(tx: Write, lines: Iterable[LineRow]) -> None:
     held = [line for line in lines if line.reserved]
     stock.release(tx, {line.id: line.reserved for line in held})
     if held:
-        change = update(order_lines).where(order_lines.c.id == bindparam("line")).values(reserved=0)
-        tx.execute(change, [{"line": line.id} for line in held])
+        tx.execute(_HOLD_NOTHING, {"ids": [line.id for line in held]})
 
 
 # --- parking
@@ -158,6 +157,11 @@ def park_without_vat(tx: Write, rows: Iterable[OrderRow], *, actor: str) -> dict
     if parked:
         _park(tx, parked, ParkedFor.VAT, actor)
     return {row.id: because for row, because in parked}
+
+
+def wants_nothing(lines: Iterable[LineRow]) -> bool:
+    """Whether sold lines have all that the hub gives them: their units, and a VAT rate."""
+    return all(line.vat_rate is not None and (line.reserved or not open_units(line)) for line in lines)
 
 
 def without_vat(row: OrderRow) -> str | None:

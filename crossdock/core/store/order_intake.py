@@ -33,6 +33,7 @@ from crossdock.core.store.order_changes import (
     set_lines,
     set_state,
     unpark,
+    wants_nothing,
     without_vat,
 )
 from crossdock.core.store.order_outcome import ship_lines
@@ -220,7 +221,7 @@ def _add(tx: Write, intake: Intake, page: Sequence[Order], taken: Taken) -> None
         for name in dict.fromkeys((order.id, *order.also))
     ]
     lines = _new_lines(tx, intake, fresh)
-    rows = order_rows(heads, fresh, lines)
+    rows = order_rows(heads, lines)
     found = find_stock(tx, rows, intake.options.warehouses)
     tx.execute(insert(orders), heads)
     tx.execute(insert(order_ids), names)
@@ -228,7 +229,7 @@ def _add(tx: Write, intake: Intake, page: Sequence[Order], taken: Taken) -> None
         tx.execute(insert(order_lines), [{**line, **found.columns.get(line["id"], {})} for line in lines])
     stock.move(tx, found.stock.moves, locked=found.stock.locked)
     for row in rows:
-        payload = {"remote": str(row.order.id), "state": row.state.value}
+        payload = {"remote": str(fresh[row.id].id), "state": row.state.value}
         tx.journal(Kind.CREATED, account=intake.account, order_id=row.id, actor=intake.actor, payload=payload)
     taken.added.extend(fresh)
     taken.short.extend(found.short)
@@ -421,13 +422,16 @@ def _see_again(tx: Write, intake: Intake, number: int, order: Order, taken: Take
     if _is_further(row.order, order) and not _has_news(row, order):
         taken.unchanged += 1
         return
-    if row.state in UNDECIDED:
+    won_elsewhere = row.state in UNDECIDED
+    if won_elsewhere:
         _won_elsewhere(tx, row, order, intake.actor)
-    _new_version(tx, intake, row, order)
-    current = get(tx, number)
-    taken.short.extend(reserve_open(tx, [current], intake.options.warehouses))
-    taken.parked.update(park_without_vat(tx, [current], actor=intake.actor))
+    changed_lines = _new_version(tx, intake, row, order)
     taken.changed.append(number)
+    sold = [line for line in row.lines if line.state is LineState.WON]
+    if won_elsewhere or changed_lines or not wants_nothing(sold):
+        current = get(tx, number)
+        taken.short.extend(reserve_open(tx, [current], intake.options.warehouses).short)
+        taken.parked.update(park_without_vat(tx, [current], actor=intake.actor))
 
 
 def _see_proposal_again(tx: Write, intake: Intake, row: OrderRow, order: Order, taken: Taken) -> None:
@@ -437,7 +441,7 @@ def _see_proposal_again(tx: Write, intake: Intake, row: OrderRow, order: Order, 
         set_state(tx, row, OrderState.PROPOSED)
         set_lines(tx, [line.id for line in row.lines], LineState.PROPOSED, None)
     _new_version(tx, intake, row, order)
-    taken.short.extend(reserve_open(tx, [get(tx, row.id)], intake.options.warehouses))
+    taken.short.extend(reserve_open(tx, [get(tx, row.id)], intake.options.warehouses).short)
     taken.changed.append(row.id)
 
 
@@ -468,8 +472,12 @@ def _won_elsewhere(tx: Write, row: OrderRow, order: Order, actor: str) -> None:
     tx.journal(Kind.WON, account=row.account, order_id=row.id, actor="platform", payload={"remote": str(order.id)})
 
 
-def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order) -> None:
-    """Write what the platform says now: the head, the lines, the difference; flag the copies sent on."""
+def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order) -> bool:
+    """Write what the platform says now: the head, the lines, the difference; flag the copies sent on.
+
+    Returns:
+        Whether lines changed.
+    """
     was, seen = (ORDER_CODEC.dump_python(known, mode="json") for known in (row.order, order))
     content = ORDER_CODEC.dump_python(with_proposal(order, row.order), mode="json")
     changed = {path: [old, new] for path, old, new in difference(was, content)}
@@ -483,14 +491,21 @@ def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order) -> None
         {"order_id": row.id, "version": row.version + 1, "at": tx.now, "difference": changed},
     )
     tx.execute(update(order_copies).where(order_copies.c.order_id == row.id).values(stale=True))
-    _update_lines(tx, intake, row, order)
+    changed_lines = _update_lines(tx, intake, row, order)
+    if order.status != row.platform_status:
+        _follow_status(tx, row.id, status["meaning"])
     kind = Kind.STATUS if order.status != row.platform_status else Kind.EDITED
     payload = {"version": row.version + 1, "changed": sorted(changed)}
     tx.journal(kind, account=row.account, order_id=row.id, actor=intake.actor, payload=payload)
+    return changed_lines
 
 
-def _update_lines(tx: Write, intake: Intake, row: OrderRow, order: Order) -> None:
-    """Bring the lines to what the order says now: changed ones are reserved anew, vanished ones cancelled."""
+def _update_lines(tx: Write, intake: Intake, row: OrderRow, order: Order) -> bool:
+    """Bring the lines to what the order says now: changed ones are reserved anew, vanished ones cancelled.
+
+    Returns:
+        Whether any changed.
+    """
     there = {line.remote_id: line for line in row.lines}
     incoming = {line.id: line for line in order.lines}
     # Lines that were won one after another stand in several orders; each tells of its own.
@@ -519,20 +534,21 @@ def _update_lines(tx: Write, intake: Intake, row: OrderRow, order: Order) -> Non
         tx.execute(insert(order_lines), added)
     if edited:
         tx.execute(update(order_lines).where(order_lines.c.id == bindparam("line")), edited)
-    if order.status != row.platform_status:
-        _follow_status(tx, row)
+    return bool(gone or added or edited)
 
 
 def _differs(old: LineRow, new: OrderLine) -> bool:
     return old.quantity != new.quantity or new.cancelled > old.cancelled
 
 
-def _follow_status(tx: Write, row: OrderRow) -> None:
+def _follow_status(tx: Write, number: int, meaning: str | None) -> None:
     """Let stock follow what the platform says of the whole order: shipped goods leave, cancelled ones come free."""
-    current = get(tx, row.id)
-    if current.meaning in (Meaning.SHIPPED, Meaning.DELIVERED):
+    if meaning not in (Meaning.SHIPPED, Meaning.DELIVERED, Meaning.CANCELLED):
+        return
+    current = get(tx, number)
+    if current.meaning is not Meaning.CANCELLED:
         ship_lines(tx, current, {line.id: line.reserved for line in current.lines if line.reserved}, actor="platform")
-    elif current.meaning is Meaning.CANCELLED:
+    else:
         free(tx, current.lines)
         set_lines(tx, [line.id for line in current.lines], LineState.CANCELLED, "cancelled on the platform")
         set_state(tx, current, OrderState.CANCELLED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import bindparam, update
 
@@ -19,11 +20,20 @@ from crossdock.core.store.order_changes import (
     reserve_open,
     set_lines,
     set_state,
+    wants_nothing,
 )
 from crossdock.core.store.orders import LineRow, LineState, OrderRow, OrderState, ParkedFor, get
 from crossdock.core.store.tables import order_lines
 
 # --- decisions
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How an order stands after its proposal was settled, and why it waits for a person now, if it does."""
+
+    state: OrderState
+    parked: str | None = None
 
 
 def settle(
@@ -36,7 +46,7 @@ def settle(
     names: Iterable[RemoteId],
     warehouses: Sequence[str],
     actor: str,
-) -> OrderState:
+) -> Settled:
     """Write how a proposal ended: line states, reservations of what was not won, remote ids, journal.
 
     Args:
@@ -72,11 +82,11 @@ def settle(
         waited = int((tx.now - row.seen_at).total_seconds())
         payload = {"won": len(gained), "lost": len(missed), "declined": len(refused), "seconds": waited}
         tx.journal(kind, account=row.account, order_id=row.id, actor=actor, payload=payload)
-    if gained:
-        current = get(tx, row.id)
-        reserve_open(tx, [current], warehouses)
-        park_without_vat(tx, [current], actor=actor)
-    return state
+    if wants_nothing(gained):
+        return Settled(state)
+    current = get(tx, row.id)
+    reserve_open(tx, [current], warehouses)
+    return Settled(state, park_without_vat(tx, [current], actor=actor).get(row.id))
 
 
 def _without_gain(row: OrderRow, missed: Sequence[LineRow], refused: Sequence[LineRow]) -> OrderState:
@@ -142,7 +152,7 @@ def ship_lines(tx: Write, row: OrderRow, units: Mapping[int, int], *, actor: str
         tx.execute(change, changes)
         payload = {"lines": len(changes), "units": sum(units.values())}
         tx.journal(Kind.SHIPPED, account=row.account, order_id=row.id, actor=actor, payload=payload)
-    if all(not open_units(line) for line in get(tx, row.id).lines if line.state is LineState.WON):
+    if all(open_units(line) == units.get(line.id, 0) for line in row.lines if line.state is LineState.WON):
         set_state(tx, row, OrderState.DONE)
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyrate_limiter
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import Row, bindparam, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from crossdock.core.model import Rate
@@ -25,6 +25,9 @@ _GCRA = pyrate_limiter.TokenBucket()
 _UNITS = 10  # of one request, so that catching up can be counted in parts of a request
 _SLOWER = 0.03  # of a limit's length, and at most
 _LONGEST_CATCH_UP = 50  # milliseconds
+# Asked before every request, and so built once.
+_BUCKET = select(rate_buckets).where(rate_buckets.c.key == bindparam("bucket"))
+_LOCKED_BUCKET = _BUCKET.with_for_update()
 
 
 def admit(state: Mapping[str, int], rates: tuple[Rate, ...], moment: datetime) -> tuple[dict[str, int], float]:
@@ -73,7 +76,7 @@ class SqlRates:
         """Return 0.0 when a request may go out now, else the seconds to wait before asking again."""
         if not rates:
             with self._store.read() as view:
-                row = view.execute(select(rate_buckets).where(rate_buckets.c.key == key)).one_or_none()
+                row = view.execute(_BUCKET, {"bucket": key}).one_or_none()
                 return _seconds_held(row, _moment(view))
         with self._store.write() as tx:
             row = _locked(tx, key)
@@ -99,12 +102,11 @@ class SqlRates:
 
 def _locked(tx: Write, key: str) -> Row[Any]:
     """Return the row of a bucket, made if need be, and nobody else's until the transaction ends."""
-    row = select(rate_buckets).where(rate_buckets.c.key == key).with_for_update()
-    found = tx.execute(row).one_or_none()
+    found = tx.execute(_LOCKED_BUCKET, {"bucket": key}).one_or_none()
     if found is None:
         insert = postgresql.insert if tx.postgresql else sqlite.insert
         tx.execute(insert(rate_buckets).values(key=key).on_conflict_do_nothing())
-        found = tx.execute(row).one()
+        found = tx.execute(_LOCKED_BUCKET, {"bucket": key}).one()
     return found
 
 

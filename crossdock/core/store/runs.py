@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, bindparam, exists, func, select, update
+from sqlalchemy import Row, and_, bindparam, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crossdock.core.errors import Fenced, NotFoundHere
@@ -42,6 +42,15 @@ class RunState(StrEnum):
 ACTIVE: Final = (RunState.QUEUED, RunState.RUNNING)
 # Word for word the condition of the partial indexes: SQLite does not see through bound values, and would read all runs.
 _IS_ACTIVE: Final = runs.c.state.in_(bindparam("active", [*map(str, ACTIVE)], expanding=True, literal_execute=True))
+
+# What every run asks many times is built once: building a statement takes longer than executing it.
+_MAKE: Final = insert(runs).on_conflict_do_nothing().returning(runs.c.id)
+_BY_ID: Final = select(runs).where(runs.c.id == bindparam("run"))
+_IS_MINE: Final = and_(
+    runs.c.id == bindparam("run"), runs.c.token == bindparam("claimed"), runs.c.state == RunState.RUNNING
+)
+_LOCK_MINE: Final = select(runs).where(_IS_MINE).with_for_update(key_share=True)
+_TOUCH_MINE: Final = update(runs).where(_IS_MINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +119,8 @@ def request(
     """
     row = {"account": account, "job": job, "state": RunState.QUEUED, "force": force, "priority": priority}
     row |= {"asked_by": asked_by, "asked_at": tx.now, "not_before": tx.now + timedelta(seconds=delay), "counts": {}}
-    make = insert(runs).values(**row).on_conflict_do_nothing().returning(runs.c.id)
     while True:
-        new: int | None = tx.scalar(make)
+        new: int | None = tx.execute(_MAKE, row).scalar()
         if new is not None:
             _tell_queue(tx, new, account, job)
             return new
@@ -139,7 +147,7 @@ def cancel(tx: Write, run_id: int) -> RunRecord:
     Raises:
         NotFoundHere: there is no such run.
     """
-    row = _first(tx, select(runs).where(runs.c.id == run_id).with_for_update(key_share=True), run_id)
+    row = _record_of(tx.execute(_BY_ID.with_for_update(key_share=True), {"run": run_id}).first(), run_id)
     if row.state is RunState.QUEUED:
         _set(tx, run_id, state=RunState.CANCELLED, ended_at=tx.now)
     if row.state is RunState.RUNNING:
@@ -201,8 +209,8 @@ def fence(tx: Write, run: RunRecord, **values: Any) -> None:
     Raises:
         Fenced: it was taken over, or has ended.
     """
-    mine = and_(runs.c.id == run.id, runs.c.token == run.token, runs.c.state == RunState.RUNNING)
-    if not tx.execute(update(runs).where(mine).values(heartbeat_at=tx.now, **values)).rowcount:
+    named = {"run": run.id, "claimed": run.token}
+    if not tx.execute(_TOUCH_MINE, {**named, "heartbeat_at": tx.now, **values}).rowcount:
         raise _fenced(run)
 
 
@@ -222,10 +230,8 @@ def finish(
         Fenced: it was taken over, or has ended.
     """
     row = _mine(tx, run)
-    if counts is not None:
-        _set(tx, run.id, counts=dict(counts))
     # Force that came after the claim is meant for the successor; force that the run had is used up.
-    _end(tx, row, state, error, force=row.force and not run.force)
+    _end(tx, row, state, error, force=row.force and not run.force, counts=row.counts if counts is None else counts)
 
 
 def retry(tx: Write, run: RunRecord, *, delay: float, error: str) -> RunState:
@@ -296,7 +302,7 @@ def get(tx: Read, run_id: int) -> RunRecord:
     Raises:
         NotFoundHere: there is no such run.
     """
-    return _first(tx, select(runs).where(runs.c.id == run_id), run_id)
+    return _record_of(tx.execute(_BY_ID, {"run": run_id}).first(), run_id)
 
 
 def list(
@@ -351,8 +357,7 @@ def _record(row: Row[*tuple[Any, ...]]) -> RunRecord:
     return RunRecord(**{**row._mapping, "state": RunState(row.state)})
 
 
-def _first(tx: Read, query: Select[*tuple[Any, ...]], run_id: int) -> RunRecord:
-    row = tx.execute(query).first()
+def _record_of(row: Row[*tuple[Any, ...]] | None, run_id: int) -> RunRecord:
     if row is None:
         raise NotFoundHere(f"There is no run {run_id}.", advice="See the list of runs.")
     return _record(row)
@@ -360,8 +365,7 @@ def _first(tx: Read, query: Select[*tuple[Any, ...]], run_id: int) -> RunRecord:
 
 def _mine(tx: Write, run: RunRecord) -> RunRecord:
     """Lock the row of a claimed run and return it as it is now."""
-    mine = and_(runs.c.id == run.id, runs.c.token == run.token, runs.c.state == RunState.RUNNING)
-    row = tx.execute(select(runs).where(mine).with_for_update(key_share=True)).first()
+    row = tx.execute(_LOCK_MINE, {"run": run.id, "claimed": run.token}).first()
     if row is None:
         raise _fenced(run)
     return _record(row)
@@ -378,8 +382,17 @@ def _set(tx: Write, run_id: int, **values: Any) -> None:
     tx.execute(update(runs).where(runs.c.id == run_id).values(**values))
 
 
-def _end(tx: Write, row: RunRecord, state: RunState, error: str | None, *, force: bool = False) -> None:
-    _set(tx, row.id, state=state, ended_at=tx.now, error=events.legible(error))
+def _end(
+    tx: Write,
+    row: RunRecord,
+    state: RunState,
+    error: str | None,
+    *,
+    force: bool = False,
+    counts: Mapping[str, int] | None = None,
+) -> None:
+    kept = {} if counts is None else {"counts": dict(counts)}
+    _set(tx, row.id, state=state, ended_at=tx.now, error=events.legible(error), **kept)
     if row.again:
         by = f"run {row.id}, which was asked for again"
         request(tx, row.account, row.job, asked_by=by, force=force, priority=row.priority)

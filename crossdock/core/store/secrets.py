@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, insert, inspect, select, text, update
+from sqlalchemy import bindparam, delete, insert, inspect, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError
 
@@ -22,6 +22,8 @@ MEMORY = "memory:"
 _CHECK = ("", "key check")  # account and field that a check value is sealed for: no account has this id
 _CHECK_TEXT = "crossdock"
 _secrets, _checks = tables.secrets, tables.key_checks
+# Asked before every call of a plugin that keeps a token, and so built once.
+_ONE = select(_secrets).where(_secrets.c.account == bindparam("owner"), _secrets.c.field == bindparam("name"))
 
 
 # --- secrets of an account -------------------------------------------------------------------------------------------
@@ -52,7 +54,7 @@ def get(tx: Read, box: SecretBox, account_id: str, field: str) -> str | None:
     Raises:
         ConfigError: it cannot be opened.
     """
-    row = tx.execute(_of(account_id).where(_secrets.c.field == field)).one_or_none()
+    row = tx.execute(_ONE, {"owner": account_id, "name": field}).one_or_none()
     return None if row is None else box.open(account_id, field, row.key, row.sealed)
 
 

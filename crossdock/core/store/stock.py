@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import and_, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import BindParameter, and_, bindparam, case, func, insert, or_, select, update
 
 from crossdock.core.config import Options
 from crossdock.core.model import Contains
@@ -78,6 +78,33 @@ class Holding:
 
 Place = tuple[int, str]
 Item = TypeVar("Item", int, str)
+
+# What every order asks several times is built once: building a statement takes longer than executing it.
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_LEVELS = (
+    select(stock.c.variant_id, stock.c.warehouse, stock.c.on_hand, stock.c.reserved, stock.c.counted_at)
+    .where(stock.c.variant_id.in_(_IDS))
+    .order_by(stock.c.variant_id, stock.c.warehouse)
+)
+_LOCKED_LEVELS = _LEVELS.with_for_update()
+_LINE_AND_VARIANT = (stock_moves.c.line_id, stock_moves.c.variant_id)
+_MOVES_OF_LINES = (
+    select(*_LINE_AND_VARIANT, func.count()).where(stock_moves.c.line_id.in_(_IDS)).group_by(*_LINE_AND_VARIANT)
+)
+_TOTALS = select(order_lines.c.id, order_lines.c.reserved, order_lines.c.shipped).where(order_lines.c.id.in_(_IDS))
+_ADD = (
+    update(stock)
+    .where(stock.c.variant_id == bindparam("variant"), stock.c.warehouse == bindparam("place"))
+    .values(on_hand=stock.c.on_hand + bindparam("hand"), reserved=stock.c.reserved + bindparam("held"))
+)
+_ADD_COUNTED = _ADD.values(counted_at=bindparam("now"))
+_GONE = case((stock_moves.c.kind.in_([MoveKind.SHIP, MoveKind.RETURN]), -stock_moves.c.on_hand), else_=0)
+_HOLDINGS = (
+    select(*_LINE_AND_VARIANT, stock_moves.c.warehouse, func.sum(stock_moves.c.reserved), func.sum(_GONE))
+    .where(stock_moves.c.line_id.in_(_IDS))
+    .group_by(*_LINE_AND_VARIANT, stock_moves.c.warehouse)
+    .order_by(*_LINE_AND_VARIANT, stock_moves.c.warehouse)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,15 +183,11 @@ def _hold(tx: Write, places: Collection[Place]) -> None:
 
 def _add(tx: Write, sums: Mapping[Place, Sequence[int]], *, counted: bool) -> None:
     """Add to sums that are there."""
-    places = sorted(sums)
-    change = (
-        update(stock)
-        .where(stock.c.variant_id == bindparam("variant"), stock.c.warehouse == bindparam("place"))
-        .values(on_hand=stock.c.on_hand + bindparam("hand"), reserved=stock.c.reserved + bindparam("held"))
-    )
+    rows = [{"variant": v, "place": w, "hand": sums[v, w][0], "held": sums[v, w][1]} for v, w in sorted(sums)]
     if counted:
-        change = change.values(counted_at=tx.now)
-    tx.execute(change, [{"variant": v, "place": w, "hand": sums[v, w][0], "held": sums[v, w][1]} for v, w in places])
+        tx.execute(_ADD_COUNTED, [{**row, "now": tx.now} for row in rows])
+    else:
+        tx.execute(_ADD, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +207,9 @@ class Level:
 def levels(tx: Read, variant_ids: Iterable[int], *, lock: bool = False) -> dict[Place, Level]:
     """Return the sums by (variant, warehouse); `lock` holds the rows until the end of the transaction."""
     found: dict[Place, Level] = {}
-    columns = (stock.c.variant_id, stock.c.warehouse, stock.c.on_hand, stock.c.reserved, stock.c.counted_at)
     for part in _parts(sorted(set(variant_ids))):
-        query = select(*columns).where(stock.c.variant_id.in_(part)).order_by(stock.c.variant_id, stock.c.warehouse)
-        for variant, warehouse, on_hand, reserved, counted_at in tx.execute(query.with_for_update() if lock else query):
+        rows = tx.execute(_LOCKED_LEVELS if lock else _LEVELS, {"ids": part})
+        for variant, warehouse, on_hand, reserved, counted_at in rows:
             found[variant, warehouse] = Level(on_hand, reserved, counted_at)
     return found
 
@@ -431,35 +453,25 @@ def _move_numbers(tx: Read, line_ids: Iterable[int]) -> Counter[tuple[int, int]]
     """Return how many moves each line made of each variant: the next one's number, which makes its cause unique."""
     numbers: Counter[tuple[int, int]] = Counter()
     for part in _parts(sorted(set(line_ids))):
-        pair = (stock_moves.c.line_id, stock_moves.c.variant_id)
-        query = select(*pair, func.count()).where(stock_moves.c.line_id.in_(part)).group_by(*pair)
-        numbers.update({(line_id, variant): number for line_id, variant, number in tx.execute(query)})
+        rows = tx.execute(_MOVES_OF_LINES, {"ids": part})
+        numbers.update({(line_id, variant): number for line_id, variant, number in rows})
     return numbers
 
 
 def _line_totals(tx: Read, units: Mapping[int, int], kind: MoveKind) -> dict[int, int]:
     """Return how many units of each line are reserved, or shipped and not yet returned."""
-    column = order_lines.c.shipped if kind is MoveKind.RETURN else order_lines.c.reserved
     return {
-        line_id: total
+        line_id: shipped if kind is MoveKind.RETURN else reserved
         for part in _parts(sorted(units))
-        for line_id, total in tx.execute(select(order_lines.c.id, column).where(order_lines.c.id.in_(part)))
+        for line_id, reserved, shipped in tx.execute(_TOTALS, {"ids": part})
     }
 
 
 def holdings(tx: Read, line_ids: Iterable[int]) -> dict[int, list[Holding]]:
     """Return what each line holds, by the ledger."""
     found: dict[int, list[Holding]] = defaultdict(list)
-    gone = case((stock_moves.c.kind.in_([MoveKind.SHIP, MoveKind.RETURN]), -stock_moves.c.on_hand), else_=0)
-    grouping = (stock_moves.c.line_id, stock_moves.c.variant_id, stock_moves.c.warehouse)
     for part in _parts(sorted(set(line_ids))):
-        query = (
-            select(*grouping, func.sum(stock_moves.c.reserved), func.sum(gone))
-            .where(stock_moves.c.line_id.in_(part))
-            .group_by(*grouping)
-            .order_by(*grouping)
-        )
-        for line_id, variant, warehouse, reserved, shipped in tx.execute(query):
+        for line_id, variant, warehouse, reserved, shipped in tx.execute(_HOLDINGS, {"ids": part}):
             holding = Holding(variant_id=variant, warehouse=warehouse, reserved=int(reserved), shipped=int(shipped))
             found[line_id].append(holding)
     return found
