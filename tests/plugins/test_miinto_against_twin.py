@@ -513,7 +513,7 @@ def test_a_repeated_page_is_told_and_read_again(stage: Stage) -> None:
     numbers = stage.propose(shop, 90)
     stage.twin.faults.add(Fault(FaultKind.REPEAT_PAGE, path="/transfers"))
     first = connector.fetch_orders(None)
-    with pytest.raises(BadAnswer, match="with the page before"):
+    with pytest.raises(BadAnswer, match="shows the page before it once more"):
         connector.fetch_orders(first.cursor)
     rest, _ = sweep(connector, first.cursor)
     assert {*ids([*first.orders, *rest])} == {*numbers}
