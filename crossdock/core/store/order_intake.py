@@ -45,6 +45,7 @@ from crossdock.core.store.orders import (
     OrderState,
     ParkedFor,
     get,
+    line_row,
     order_rows,
     with_proposal,
 )
@@ -221,7 +222,7 @@ def _add(tx: Write, intake: Intake, page: Sequence[Order], taken: Taken) -> None
         for name in dict.fromkeys((order.id, *order.also))
     ]
     lines = _new_lines(tx, intake, fresh)
-    rows = order_rows(heads, lines)
+    rows = order_rows(heads, [line_row([line[name] for name in LineRow._fields]) for line in lines])
     found = find_stock(tx, rows, intake.options.warehouses)
     tx.execute(insert(orders), heads)
     tx.execute(insert(order_ids), names)
@@ -478,9 +479,10 @@ def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order) -> bool
     Returns:
         Whether lines changed.
     """
-    was, seen = (ORDER_CODEC.dump_python(known, mode="json") for known in (row.order, order))
-    content = ORDER_CODEC.dump_python(with_proposal(order, row.order), mode="json")
-    changed = {path: [old, new] for path, old, new in difference(was, content)}
+    seen = ORDER_CODEC.dump_python(order, mode="json")
+    kept = with_proposal(order, row.order)
+    content = seen if kept is order else ORDER_CODEC.dump_python(kept, mode="json")
+    changed = {path: [old, new] for path, old, new in difference(row.content, content)}
     status = _status(tx, row.account, order.status)
     if row.parked_code not in (None, ParkedFor.STATUS):
         status = {name: value for name, value in status.items() if not name.startswith("parked")}

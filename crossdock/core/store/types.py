@@ -103,7 +103,7 @@ class Json(TypeDecorator[Any]):
         if value is None:
             return None
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
-        if _NUL.search(text):
+        if "\\u0000" in text and _NUL.search(text):
             raise ValueError("text has a NUL")
         return value if dialect.name == "postgresql" else text
 
