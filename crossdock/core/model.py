@@ -7,9 +7,9 @@ quantities are whole numbers, unknown is None and never zero. What a later contr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
@@ -474,26 +474,111 @@ class ParameterPage:
     more: bool = False
 
 
+class FieldKind(StrEnum):
+    """What may stand in a field of an offers file."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    URL = "url"
+    URLS = "urls"  # several, joined as the platform wants it
+    GTIN = "gtin"
+    COUNTRY = "country"  # ISO 3166-1 alpha-2
+    JSON = "json"  # a JSON object in a cell
+    PRICE = "price"
+    STOCK = "stock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedField:
+    """One column or element of an offers file: what may stand in it, and what fills it where no rule does.
+
+    Args:
+        name: as the platform writes it.
+        kind: what it holds.
+        required: whether an offer without it is left out.
+        max_length: in characters.
+        pattern: a regular expression that the whole value has to match.
+        choices: the only values; empty for any.
+        frozen: whether it must stay as it is while the offer is live.
+        currency: of a price; the value is in minor units if `minor`, else in units with two places.
+        market: the market that it is for; None for what all markets share.
+        source: what fills it by itself: `sku`, `gtin`, `name`, `product` (its code), `product_name`, `category`,
+            `price`, `old_price`, `stock`, or `attribute:NAME` (the variant's, else its product's).
+        separator: between the values of a field of several.
+        help: what the platform wants in it, in a sentence.
+    """
+
+    name: str
+    kind: FieldKind = FieldKind.TEXT
+    required: bool = False
+    max_length: int | None = None
+    pattern: str | None = None
+    choices: tuple[str, ...] = ()
+    frozen: bool = False
+    currency: str | None = None
+    minor: bool = True
+    market: str | None = None
+    source: str | None = None
+    separator: str = ","
+    help: str = ""
+
+
+class FaultCode(StrEnum):
+    """Why an offer is left out, or kept as it was; closed."""
+
+    MISSING = "missing"
+    TOO_LONG = "too_long"
+    BAD_FORMAT = "bad_format"
+    NOT_A_CHOICE = "not_a_choice"
+    NOT_UNIQUE = "not_unique"
+    FROZEN = "frozen"
+    NO_PRICE = "no_price"
+    NO_STOCK = "no_stock"
+    NO_CATEGORY = "no_category"
+    BAD_URL = "bad_url"
+    BAD_GTIN = "bad_gtin"
+    FORBIDDEN_TEXT = "forbidden_text"
+    BAD_RULE = "bad_rule"
+    NOT_RESOLVED = "not_resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldFault:
+    """What is wrong with one field of an offer, and what to do about it."""
+
+    code: FaultCode
+    field: str
+    value: str = ""
+    remedy: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """How an account's offers file is made; a picklable description, no offers in it.
 
     Args:
         media_type: of the whole file, e.g. `text/tab-separated-values; charset=utf-8`.
+        extension: of the file's name, without a dot.
         fields: columns or elements, in order.
-        renderer: a template's name, or a module-level pure function `(context, offers) -> list[bytes]`.
+        renderer: a template's name, or a module-level pure function `(context, offers) -> list[bytes]`, one for each
+            offer; an offer is a mapping of field name to text.
         head, tail: bytes before the first and after the last offer.
         schema: name of the schema that checks the whole, if there is one.
         key: the fields which together must be unique.
+        check: a module-level pure function that says what no `FeedField` can, of the fields of one offer.
+        after_end: how long an ended offer still goes out, with stock 0.
     """
 
     media_type: str
-    fields: tuple[str, ...]
+    extension: str
+    fields: tuple[FeedField, ...]
     renderer: Any
     head: bytes = b""
     tail: bytes = b""
     schema: str | None = None
     key: tuple[str, ...] = ()
+    check: Callable[[Mapping[str, str]], Iterable[FieldFault]] | None = None
+    after_end: timedelta = timedelta(hours=1)
 
 
 # --- people ----------------------------------------------------------------------------------------------------------

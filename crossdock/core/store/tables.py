@@ -1,4 +1,4 @@
-"""Every table, in the order of its story: accounts, goods, stock, offers, orders, journal, runs.
+"""Every table, in the order of its story: accounts, goods, stock, offers, mapping, feeds, orders, journal, runs.
 
 A status or state column holds the value of a closed enum of the module that owns the table. Times are aware UTC.
 Amounts stand beside their currency. What is unique in the world is unique here, by the database.
@@ -226,6 +226,173 @@ offer_levels = Table(
     Column("sent_at", UtcTime),
 )
 Index("ix_offer_levels_pending", offer_levels.c.account, offer_levels.c.state, offer_levels.c.offer_id)
+
+# --- mapping and prices ----------------------------------------------------------------------------------------------
+
+# The platform's categories that the seller uses.
+favourite_categories = Table(
+    "favourite_categories",
+    metadata,
+    Column("account", Key, ForeignKey("accounts.id"), primary_key=True),
+    Column("category", Key, primary_key=True),
+    Column("path", Text, nullable=False),
+)
+
+# From one of the seller's own categories, or from one product, to the platform's category.
+category_links = Table(
+    "category_links",
+    metadata,
+    Column("account", Key, ForeignKey("accounts.id"), primary_key=True),
+    Column("kind", Key, primary_key=True),
+    Column("own", Key, primary_key=True),
+    Column("category", Key, nullable=False),
+)
+
+lookups = Table(
+    "lookups",
+    metadata,
+    Column("account", Key, ForeignKey("accounts.id"), primary_key=True),
+    Column("name", Key, primary_key=True),
+    Column("entries", Json, nullable=False),
+)
+
+# How a field of an offer is filled: the first rule that gives anything counts. An empty market stands for all.
+rules = Table(
+    "rules",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", Key, ForeignKey("accounts.id"), nullable=False),
+    Column("market", Key, nullable=False),
+    Column("field", Key, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("kind", Key, nullable=False),
+    Column("value", Json, nullable=False),
+    UniqueConstraint("account", "market", "field", "position"),
+)
+
+# How a price comes out of the seller's own. An empty market stands for all that have no policy of their own.
+price_policies = Table(
+    "price_policies",
+    metadata,
+    Column("account", Key, ForeignKey("accounts.id"), primary_key=True),
+    Column("market", Key, primary_key=True),
+    Column("policy", Json, nullable=False),
+)
+
+group_prices = Table(
+    "group_prices",
+    metadata,
+    Column("variant_id", Id, ForeignKey("variants.id"), primary_key=True),
+    Column("price_group", Key, primary_key=True),
+    Column("price", Amount, nullable=False),
+    Column("currency", Key, nullable=False),
+)
+
+# What rules and prices make of an offer, kept so that a feed only has to read it.
+resolved_offers = Table(
+    "resolved_offers",
+    metadata,
+    Column("offer_id", Id, ForeignKey("offers.id"), primary_key=True),
+    Column("account", Key, ForeignKey("accounts.id"), nullable=False),
+    Column("market", Key, nullable=False),
+    Column("variant_id", Id, ForeignKey("variants.id"), nullable=False, index=True),
+    Column("fields", Json, nullable=False),
+    Column("faults", Json, nullable=False),
+    Column("explain", Json, nullable=False),
+    Column("hash", Key, nullable=False),
+    Column("resolved_at", UtcTime, nullable=False),
+    Index(None, "account", "market", "offer_id"),
+)
+
+# Offers that have to be resolved anew; a mark that changes meanwhile stays.
+resolve_marks = Table(
+    "resolve_marks",
+    metadata,
+    Column("account", Key, ForeignKey("accounts.id"), primary_key=True),
+    Column("variant_id", Id, ForeignKey("variants.id"), primary_key=True),
+    Column("version", Id, nullable=False),
+)
+
+# --- feeds -----------------------------------------------------------------------------------------------------------
+
+# An offers file behind a link. No token: nobody can fetch it.
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("account", Key, ForeignKey("accounts.id"), primary_key=True),
+    Column("market", Key, primary_key=True),
+    Column("token", Key, unique=True),
+    Column("token_at", UtcTime),
+    Column("user", Key),
+    Column("password", Key),  # a salted hash
+    Column("current_version", Id),
+)
+
+feed_versions = Table(
+    "feed_versions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", Key, ForeignKey("accounts.id"), nullable=False),
+    Column("market", Key, nullable=False),
+    Column("state", Key, nullable=False),
+    Column("reason", Text),
+    Column("began_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("file", Text),
+    Column("rows", Integer),
+    Column("bytes", Id),
+    Column("sha256", Key),
+    Column("counts", Json, nullable=False),
+    Index(None, "account", "market", "id"),
+    sqlite_autoincrement=True,
+)
+
+# The rows of the current version: the last valid one of each offer, without its stock.
+feed_rows = Table(
+    "feed_rows",
+    metadata,
+    Column("offer_id", Id, ForeignKey("offers.id"), primary_key=True),
+    Column("account", Key, ForeignKey("accounts.id"), nullable=False),
+    Column("market", Key, nullable=False),
+    Column("fields", Json, nullable=False),
+    Column("hash", Key, nullable=False),
+    Column("live_since", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Index(None, "account", "market", "offer_id"),
+)
+
+# Why offers are not in the current version, or in it as they were.
+feed_faults = Table(
+    "feed_faults",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("offer_id", Id, ForeignKey("offers.id"), nullable=False, index=True),
+    Column("account", Key, ForeignKey("accounts.id"), nullable=False),
+    Column("market", Key, nullable=False),
+    Column("kept_back", Boolean, nullable=False),
+    Column("code", Key, nullable=False),
+    Column("field", Key, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Index(None, "account", "market", "id"),
+)
+
+feed_downloads = Table(
+    "feed_downloads",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", Key, ForeignKey("accounts.id"), nullable=False),
+    Column("market", Key, nullable=False),
+    Column("version", Id, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("kind", Key, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("bytes", Id, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("address", Key, nullable=False),
+    Index(None, "account", "market", "at"),
+    sqlite_autoincrement=True,
+)
 
 # --- orders ----------------------------------------------------------------------------------------------------------
 
