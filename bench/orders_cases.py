@@ -23,8 +23,9 @@ from watch import Watch, peak_mib
 
 from crossdock.core.connector import Connector
 from crossdock.core.store import Store, accounts, catalog, cursors, offer_levels, offers, stock, tables
+from crossdock.core.sweep import OVERLAP
 from crossdock.jobs import orders as job
-from crossdock.plugins.miinto.sweep import OVERLAP, PAGE
+from crossdock.plugins.miinto.client import PAGE
 from crossdock.twins.miinto.book import NewTransfer
 
 VARIANTS = 2_000

@@ -29,7 +29,11 @@ from crossdock.core.model import (
     Decision,
     DeclinedLine,
     Delivery,
+    FaultCode,
     Feed,
+    FeedField,
+    FieldFault,
+    FieldKind,
     Gap,
     InboundReply,
     InboundRequest,
@@ -67,6 +71,10 @@ from crossdock.core.model import (
     StockPage,
     Veto,
 )
+from crossdock.core.reading import Node
+from crossdock.core.results import refused, send_batch
+from crossdock.core.session import Session
+from crossdock.core.sweep import Listing, ListPage, Sweep, read_list
 
 __all__ = [
     "Acceptance",
@@ -84,9 +92,13 @@ __all__ = [
     "Decision",
     "DeclinedLine",
     "Delivery",
+    "FaultCode",
     "Feed",
     "FeedError",
+    "FeedField",
     "Field",
+    "FieldFault",
+    "FieldKind",
     "Gap",
     "Http",
     "InboundReply",
@@ -96,9 +108,12 @@ __all__ = [
     "Kind",
     "Limits",
     "LineOutcome",
+    "ListPage",
+    "Listing",
     "Market",
     "Meaning",
     "Money",
+    "Node",
     "NotFound",
     "Offer",
     "Order",
@@ -124,6 +139,7 @@ __all__ = [
     "Response",
     "Result",
     "SecretStr",
+    "Session",
     "Settings",
     "Shipment",
     "StatusUpdate",
@@ -131,10 +147,14 @@ __all__ = [
     "StockCounted",
     "StockLevel",
     "StockPage",
+    "Sweep",
     "Unavailable",
     "UnknownStatus",
     "Unsupported",
     "Url",
     "Veto",
     "hookimpl",
+    "read_list",
+    "refused",
+    "send_batch",
 ]

@@ -69,6 +69,11 @@ class Settings(BaseModel):
         marked = [name for name, info in type(self).model_fields.items() if _is_endpoint(info)]
         return {name: value for name in marked if (value := getattr(self, name))}
 
+    def address_of(self, field: str) -> str:
+        """Return the base URL to call: what this field holds, or in a rehearsal the one address for everything."""
+        address: str = self.endpoint or getattr(self, field)
+        return address
+
     def secrets(self) -> tuple[str, ...]:
         """Return the values of the secret fields as plain text."""
         return tuple(plain_values(self, secret=True).values())

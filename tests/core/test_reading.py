@@ -150,7 +150,10 @@ def test_a_float_is_taken_only_where_it_is_exactly_what_it_says(value: float) ->
         assert "e" in said or "n" in said or Decimal(said) != Decimal(value)
 
 
-@pytest.mark.parametrize("value", [0.1, "12,50", " 1", "1_000", "1e5", "NaN", "", ".5", "٣", True, None, [1]])
+@pytest.mark.parametrize(
+    "value",
+    [0.1, "12,50", " 1", "1_000", "1e5", "NaN", Decimal("NaN"), Decimal("Infinity"), "", ".5", "٣", True, None, [1]],
+)
 def test_what_is_no_exact_number_is_told(value: Any) -> None:
     with pytest.raises(BadAnswer, match=r"x is .* and no exact number"):
         node(x=value).amount("x", "PLN")

@@ -23,23 +23,21 @@ Unconfirmed
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from crossdock.plugin import (
     Acceptance,
     Account,
     AuthError,
-    ConfigError,
     Decision,
     Field,
     Gap,
     Intent,
     Kind,
     Limits,
-    Market,
     Meaning,
     NotFound,
     Order,
@@ -57,37 +55,21 @@ from crossdock.plugin import (
     Settings,
     StatusUpdate,
     StockLevel,
+    Sweep,
     Url,
     hookimpl,
+    refused,
+    send_batch,
 )
 from crossdock.plugins.miinto import mapping
-from crossdock.plugins.miinto.client import Client
-from crossdock.plugins.miinto.sweep import Page, Place
+from crossdock.plugins.miinto.client import LISTS, ORDERS, TRANSFERS, Client
+from crossdock.plugins.miinto.mapping import MARKETS
 
-# Code, country, currency, and the telephone code that is the third part of a shop's id, as in 1-m!i!s-048-1234.
-# The markets of the second half were seen later; their telephone codes follow the same pattern (unconfirmed).
-TABLE = """
-pl PL PLN 048
-se SE SEK 046
-no NO NOK 047
-ch CH CHF 041
-be BE EUR 032
-nl NL EUR 031
-dk DK DKK 045
-
-uk GB GBP 044
-de DE EUR 049
-fr FR EUR 033
-it IT EUR 039
-es ES EUR 034
-fi FI EUR 358
-cn CN CNY 086
-"""
-ROWS = tuple(line.split() for line in TABLE.splitlines() if line)
-MARKETS = {code: Market(code=code, country=country, currency=currency) for code, country, currency, _ in ROWS}
-TELEPHONE = {telephone: code for code, _, _, telephone in ROWS}
+CURSOR = 2  # its version: `sweep`, and by shop the SKUs that the product map told since the last full sweep
 
 EARLIER = timedelta(days=1)  # an order bears the time of the purchase, which is before that of its transfer
+
+HOSTS = "auth order stock pc pms auth-sandbox auth-uat order-sandbox"
 
 BATCH = 50  # ours: Miinto documents no limit, and this many single calls are bearable when it refuses a batch
 
@@ -136,12 +118,7 @@ PLUGIN = Plugin(
     kind=Kind.MARKETPLACE,
     title="Miinto",
     settings=MiintoSettings,
-    hosts=(
-        *(f"api-{service}.miinto.net" for service in ("auth", "order", "stock", "pc", "pms")),
-        "api-auth-sandbox.miinto.net",
-        "api-auth-uat.miinto.net",
-        "api-order-sandbox.miinto.net",
-    ),
+    hosts=tuple(f"api-{name}.miinto.net" for name in HOSTS.split()),
     markets=tuple(MARKETS.values()),
     limits=Limits(batch={"push_stock": BATCH, "push_status": BATCH}),
     idempotent=frozenset({"push_stock"}),
@@ -178,30 +155,35 @@ STATUSES = (
 
 @hookimpl
 def fetch_orders(account: Account, cursor: Mapping[str, Any] | None) -> OrderPage:
-    client, place = Client(account), Place.read(cursor)
-    if place.begins and place.full:
-        client.open()  # a shop added since the channel was opened shows in a new one only
-    shops = tuple(client.shops())
-    place = place.among(shops)
-    page = client.page(place.listing, place.shop, place.spot.offset)
-    orders, skus = _orders(client, place, page)
-    following = replace(place, skus={**place.skus, place.shop: skus}).after(page, shops)
-    done = following.sweep > place.sweep
-    return OrderPage(orders=orders, cursor=following.cursor(), more=not done, sweep="complete" if done else None)
+    client, kept = Client(account), cursor if cursor and cursor["version"] == CURSOR else {}
+    sweep, skus = Sweep.read(tuple(LISTS), kept.get("sweep")), kept.get("skus", {})
+    if sweep.begins and sweep.full:
+        client.session.open()  # a shop added since the channel was opened shows in a new one only
+        skus = {}
+    shops = client.shops()
+    sweep = sweep.among(shops)
+    page = client.page(sweep.listing, sweep.scope, sweep.spot.offset)
+    skus = {**skus, sweep.scope: _skus(client, sweep.scope, page.rows, skus.get(sweep.scope, {}))}
+    following = sweep.after(page, shops)
+    return OrderPage(
+        orders=tuple(mapping.with_skus(order, skus[sweep.scope]) for order in page.rows),
+        cursor={"version": CURSOR, "sweep": following.cursor(), "skus": skus},
+        more=not following.begins,
+        sweep="complete" if following.begins else None,
+    )
 
 
 @hookimpl
 def accept_order(account: Account, order: Order, decision: Decision) -> Acceptance:
     client, shop = Client(account), order.id.scope
     try:
-        answer = client.decide(shop, order.id.value, decision.accepted, [line.id for line in decision.declined])
+        new = client.decide(shop, order.id.value, decision.accepted, [line.id for line in decision.declined])
     except Rejected:
         # What is decided cannot be decided again, and a second call has to end like the first.
         outcome = _look_up(client, order, decision)
         if not isinstance(outcome, Outcome) or outcome.acceptance is None:
             raise
         return outcome.acceptance
-    new = mapping.read_new_order(answer)
     won = dict.fromkeys(decision.accepted, RemoteId(kind="order", scope=shop, value=new)) if new else {}
     return mapping.acceptance(decision, won or _won_before(client, order, decision))
 
@@ -212,16 +194,12 @@ def push_stock(account: Account, levels: tuple[StockLevel, ...]) -> tuple[Result
     shops = client.shops()
     results, sendable = [], defaultdict(list)
     for level in levels:
-        if level.offer.scope not in shops:
-            results.append(_refused_level(level, f"{level.offer.scope!r} is no shop of this account."))
-        elif missing := [key for key in mapping.STOCK_KEYS if not level.offer.keys.get(key)]:
-            results.append(
-                _refused_level(level, f"It has no published {', '.join(missing)}; Miinto finds it by these.")
-            )
+        if fault := _unsendable(level, shops):
+            results.append(refused(level, Rejected(fault)))
         else:
             sendable[level.offer.scope].append(level)
     for shop, shop_levels in sendable.items():
-        results += _send_levels(client, shop, shop_levels)
+        results += send_batch(shop_levels, partial(client.set_stock, shop))
     return tuple(results)
 
 
@@ -233,15 +211,13 @@ def map_status(account: Account) -> tuple[PlatformStatus, ...]:
 @hookimpl
 def check_connection(account: Account) -> str:
     client = Client(account)
-    client.open()
+    client.session.open()
     open_shops, closed_shops = [], []
     for shop in client.shops():
         try:
-            waiting = client.page("transfers", shop, 0, limit=0).total
+            open_shops.append(_describe(client, shop, client.page(TRANSFERS, shop, 0, limit=0).total))
         except Rejected as error:
             closed_shops.append(f"{shop}: {error.words}")
-        else:
-            open_shops.append(_describe(client, shop, waiting))
     if closed_shops:
         raise AuthError(
             "The credentials are right, but Miinto refuses the orders of a shop, which may be inactive.",
@@ -255,7 +231,7 @@ def check_connection(account: Account) -> str:
 def fetch_order(account: Account, order: Order) -> Order | Pending:
     client, shop = Client(account), order.id.scope
     if order.id.kind == "order":
-        found = mapping.read_order(client.order(shop, order.id.value), shop, _market(client, shop))
+        found = client.order(shop, order.id.value)
         return mapping.with_skus(found, _skus(client, shop, [found], {}))
     if _pending(client, order) is None:
         raise NotFound(f"The {order.id} is not among the pending ones any more.")
@@ -267,15 +243,14 @@ def fetch_products(account: Account, cursor: Mapping[str, Any] | None) -> Produc
     client = Client(account)
     shops, read = client.shops(), (cursor or {}).get("shop", "")
     shop, *later = [shop for shop in shops if shop > read] or shops
-    market = _market(client, shop)
-    products = tuple(mapping.read_product(item, shop, market) for item in client.product_map(shop))
+    products = tuple(client.products(shop))
     return ProductPage(products=products, cursor={"version": 1, "shop": shop if later else ""}, more=bool(later))
 
 
 @hookimpl
 def push_status(account: Account, updates: tuple[StatusUpdate, ...]) -> tuple[Result, ...]:
     client = Client(account)
-    return tuple(_push_update(client, update) for update in updates)
+    return tuple(result for update in updates for result in send_batch([update], partial(_write_tracking, client)))
 
 
 @hookimpl
@@ -288,43 +263,10 @@ def find_outcome(account: Account, intent: Intent) -> Outcome | Pending | None:
 # --- orders ----------------------------------------------------------------------------------------------------------
 
 
-def _market(client: Client, shop: str) -> Market:
-    code, _ = _market_code(client, shop)
-    further = client.account.settings.extra_markets
-    if code in further:
-        return Market(code=code, country="", currency=further[code])
-    if code not in MARKETS:
-        raise ConfigError(
-            f"The market {code or '(unknown)'} of the shop {shop} has no currency here.",
-            advice="Name its market in the setting shop_markets and, if that is new, its currency in extra_markets.",
-        )
-    return MARKETS[code]
-
-
-def _market_code(client: Client, shop: str) -> tuple[str, str]:
-    """Return the code of a shop's market, empty where nothing tells it, and where it is from."""
-    settings, platform = client.account.settings, client.channel().shops.get(shop, "")
-    if shop in settings.shop_markets:
-        return settings.shop_markets[shop], "by the settings"
-    if platform:
-        return platform.lower(), "by its privileges"
-    _, _, telephone, *_ = [*shop.split("-"), "", ""]
-    return TELEPHONE.get(telephone, ""), "guessed from its telephone code"
-
-
 def _describe(client: Client, shop: str, waiting: int) -> str:
-    code, source = _market_code(client, shop)
+    code, source = client.market_code(shop)
     market = f"market {code}, {source}" if code else "market unknown: name it in the setting shop_markets"
     return f"{shop} ({market}; proposals waiting: {waiting})"
-
-
-def _orders(client: Client, place: Place, page: Page) -> tuple[tuple[Order, ...], Mapping[str, str]]:
-    """Return the orders of a page, and all SKUs that this sweep knows of the shop."""
-    read = mapping.read_transfer if place.listing == "transfers" else mapping.read_order
-    market = _market(client, place.shop)
-    orders = [read(row, place.shop, market) for row in page.rows]
-    skus = _skus(client, place.shop, orders, place.skus.get(place.shop, {}))
-    return tuple(mapping.with_skus(order, skus) for order in orders), skus
 
 
 def _skus(client: Client, shop: str, orders: Sequence[Order], known: Mapping[str, str]) -> Mapping[str, str]:
@@ -333,11 +275,11 @@ def _skus(client: Client, shop: str, orders: Sequence[Order], known: Mapping[str
     if needed <= known.keys():
         return known
     try:
-        items = client.product_map(shop)
+        products = client.products(shop)
     except Rejected as error:  # a shop that has not moved to the product centre has no map
         client.account.log.warning("No product map, so lines without GTIN have no SKU either: %s", error)
         return known
-    return {**known, **mapping.skus_of(needed - known.keys(), items)}
+    return {**known, **mapping.skus_of(needed - known.keys(), products)}
 
 
 # --- the outcome of an acceptance ------------------------------------------------------------------------------------
@@ -377,52 +319,29 @@ def _orders_since(client: Client, order: Order, decision: Decision) -> list[Orde
     """Return the shop's orders that may have come out of this proposal, none if nothing of it was accepted."""
     if not decision.accepted:
         return []
-    shop = order.id.scope
-    market, since = _market(client, shop), order.placed_at - EARLIER
-    rows = client.read(
-        "orders", shop, lambda page: all(mapping.read_order(row, shop, market).placed_at < since for row in page.rows)
-    )
-    orders = [mapping.read_order(row, shop, market) for row in rows]
-    return [found for found in orders if found.placed_at >= since]
+    since = order.placed_at - EARLIER
+    placed = client.read(ORDERS, order.id.scope, lambda page: all(row.placed_at < since for row in page.rows))
+    return [found for found in placed if found.placed_at >= since]
 
 
 def _pending(client: Client, order: Order) -> Order | None:
     """Return a proposal as it still waits, or None."""
-    shop, number = order.id.scope, order.id.value
-    rows = client.read("transfers", shop, lambda page: number in page.ids)
-    row = next((row for row in rows if str(row["id"]) == number), None)
-    return mapping.read_transfer(row, shop, _market(client, shop)) if row else None
+    waiting = client.read(TRANSFERS, order.id.scope, lambda page: order.id.value in page.ids)
+    return next((found for found in waiting if found.id == order.id), None)
 
 
 # --- stock and tracking ----------------------------------------------------------------------------------------------
 
 
-def _send_levels(client: Client, shop: str, levels: Sequence[StockLevel]) -> list[Result]:
-    """Send levels together, or one by one where Miinto refuses them together: one unknown variant must not stop all."""
-    try:
-        client.set_stock(shop, [mapping.stock_item(level) for level in levels])
-    except Rejected as error:
-        if len(levels) == 1:
-            return [_refused_level(levels[0], error.words or error.message, error.code or str(error.status or ""))]
-        return [result for level in levels for result in _send_levels(client, shop, [level])]
-    return [Result(item=level.offer.id, warehouse=level.warehouse, accepted=True) for level in levels]
+def _unsendable(level: StockLevel, shops: Collection[str]) -> str:
+    if level.offer.scope not in shops:
+        return f"{level.offer.scope!r} is no shop of this account."
+    missing = [key for key in mapping.STOCK_KEYS if not level.offer.keys.get(key)]
+    return f"It has no published {', '.join(missing)}; Miinto finds it by these." if missing else ""
 
 
-def _refused_level(level: StockLevel, words: str, code: str = "") -> Result:
-    return Result(item=level.offer.id, warehouse=level.warehouse, accepted=False, code=code, words=words)
-
-
-def _push_update(client: Client, update: StatusUpdate) -> Result:
-    try:
-        _write_tracking(client, update)
-    except Rejected as error:
-        return Result(
-            item=update.order.value, accepted=False, code=error.code or "", words=error.words or error.message
-        )
-    return Result(item=update.order.value, accepted=True)
-
-
-def _write_tracking(client: Client, update: StatusUpdate) -> None:
+def _write_tracking(client: Client, updates: Sequence[StatusUpdate]) -> None:
+    (update,) = updates
     shop, number = update.order.scope, update.order.value
     if not client.account.settings.unconfirmed_writes:
         raise Rejected("How Miinto takes tracking numbers is not confirmed, and the setting unconfirmed_writes is off.")
@@ -433,7 +352,5 @@ def _write_tracking(client: Client, update: StatusUpdate) -> None:
         carrier = shipment.carrier or (carriers[0] if len(carriers) == 1 else "")
         if carrier not in carriers:
             raise Rejected(f"The carrier {carrier!r} is none of those that Miinto allows here: {', '.join(carriers)}.")
-        lines = shipment.line_ids or [
-            line.id for line in mapping.read_order(client.order(shop, number), shop, _market(client, shop)).lines
-        ]
+        lines = shipment.line_ids or [line.id for line in client.order(shop, number).lines]
         client.track(shop, number, lines, shipment.tracking, carrier)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 from crossdock.plugin import (
     Acceptance,
     Address,
-    BadAnswer,
     Decision,
     Delivery,
     LineOutcome,
     Market,
     Money,
+    Node,
     Order,
     OrderLine,
     Payment,
@@ -29,35 +27,43 @@ from crossdock.plugin import (
 STOCK_KEYS = ("group", "brand", "color", "size")
 POSITIONS = {"accepted": "acceptedPositions", "pending": "pendingPositions", "declined": "declinedPositions"}
 
+# Code, country, currency, and the telephone code that is the third part of a shop's id, as in 1-m!i!s-048-1234.
+TABLE = "pl PL PLN 048, se SE SEK 046, no NO NOK 047, ch CH CHF 041, be BE EUR 032, nl NL EUR 031, dk DK DKK 045"
+# Seen later; their telephone codes follow the same pattern (unconfirmed).
+LATER = "uk GB GBP 044, de DE EUR 049, fr FR EUR 033, it IT EUR 039, es ES EUR 034, fi FI EUR 358, cn CN CNY 086"
+ROWS = tuple(row.split() for row in f"{TABLE}, {LATER}".split(", "))
+MARKETS = {code: Market(code=code, country=country, currency=currency) for code, country, currency, _ in ROWS}
+TELEPHONE = {telephone: code for code, _, _, telephone in ROWS}
+
 
 # --- orders ----------------------------------------------------------------------------------------------------------
 
 
 def read_transfer(row: Mapping[str, Any], shop: str, market: Market) -> Order:
     """Return a transfer as a proposal; its prices are in the market's currency, since transfers name none."""
-    transfer = Node(row, f"transfer {row.get('id')} of shop {shop}")
+    transfer = Node(row, f"Miinto's transfer {row.get('id')} of shop {shop}")
     return Order(
-        id=RemoteId(kind="transfer", scope=shop, value=transfer.id()),
+        id=RemoteId(kind="transfer", scope=shop, value=_number(transfer)),
         proposal=True,
         market=market.code,
         status="pending",
-        placed_at=transfer.time(("createdAt",), ("parentOrder", "createdAt")),
+        placed_at=transfer.time("createdAt", "parentOrder.createdAt"),
         lines=_lines(transfer, "pending", market.currency),
     )
 
 
 def read_order(row: Mapping[str, Any], shop: str, market: Market) -> Order:
     """Return an order. Its `parentOrder` is shared by several shops, so that number names no order here: a comment."""
-    order = Node(row, f"order {row.get('id')} of shop {shop}")
+    order = Node(row, f"Miinto's order {row.get('id')} of shop {shop}")
     status, currency = _status(order), order.currency()
     lines = _lines(order, status, currency)
     billing, delivery = order.child("billingInformation"), order.child("shippingInformation").child("deliveryAddress")
     paid = sum((line.price * line.quantity for line in lines), Money.from_minor(0, currency))
     return Order(
-        id=RemoteId(kind="order", scope=shop, value=order.id()),
+        id=RemoteId(kind="order", scope=shop, value=_number(order)),
         market=market.code,
         status=status,
-        placed_at=order.time(("parentOrder", "createdAt"), ("createdAt",)),
+        placed_at=order.time("parentOrder.createdAt", "createdAt"),
         lines=lines,
         buyer=_address(billing),
         billing=_address(billing),
@@ -78,7 +84,7 @@ def _status(order: Node) -> str:
 
 def _comment(order: Node, status: str) -> str:
     parent = order.child("parentOrder").text("id")
-    waiting = [position.id() for position in order.children(POSITIONS["pending"])] if status == "accepted" else []
+    waiting = [_number(position) for position in order.children(POSITIONS["pending"])] if status == "accepted" else []
     told = [f"Miinto order {parent}."] if parent else []
     if waiting:
         told.append(f"Not in this order yet, to be decided at Miinto: position {', '.join(waiting)}.")
@@ -89,10 +95,15 @@ def _lines(order: Node, status: str, currency: str) -> tuple[OrderLine, ...]:
     return tuple(_line(position, currency) for position in order.children(POSITIONS[status]))
 
 
+def _number(thing: Node) -> str:
+    """Return the id, a whole number at Miinto, as text."""
+    return str(thing.whole("id"))
+
+
 def _line(position: Node, currency: str) -> OrderLine:
     item = position.child("item")
     return OrderLine(
-        id=position.id(),
+        id=_number(position),
         name=item.text("name"),
         quantity=position.whole("quantity"),
         price=Money.from_minor(position.whole("price"), currency),
@@ -121,17 +132,14 @@ def _address(person: Node) -> Address | None:
 # --- acceptance ------------------------------------------------------------------------------------------------------
 
 
-def read_new_order(answer: Mapping[str, Any]) -> str | None:
+def read_new_order(answer: Node) -> str | None:
     """Return the id of the order that came out of an acceptance, or None where another shop was faster.
 
     Raises:
         BadAnswer: something else stands there, and it is unclear who won.
     """
-    new = answer.get("newOrder") or {}
-    number = new.get("id") if isinstance(new, Mapping) else new
-    if number is None or (type(number) is int and new is not number):
-        return None if number is None else str(number)
-    raise BadAnswer(f"Miinto answered an acceptance with newOrder = {new!r}.", raw=_raw(answer), unclear=True)
+    new = answer.child("newOrder")
+    return _number(new) if new.value else None
 
 
 def acceptance(decision: Decision, won: Mapping[str, RemoteId]) -> Acceptance:
@@ -161,51 +169,32 @@ def same_goods(one: OrderLine, other: OrderLine) -> bool:
 # --- goods -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """A row of the product map: group and id as in the seller's feed, GTIN, Miinto's own id of the item."""
-
-    group: str
-    sku: str
-    gtin: str
-    uuid: str
-
-
-def read_item(row: object) -> Item:
-    """Return a row of the product map: `[group or style id, id, gtin, uuid]`."""
+def read_product(row: object, shop: str, market: Market) -> RemoteProduct:
+    """Return a row of the product map, `[group or style id, id, gtin, uuid]`, as a product to link."""
     if not isinstance(row, list) or len(row) < 4:
-        raise BadAnswer(f"The product map has the row {row!r}, not four values.", raw=_raw(row))
-    cells = Node(dict(zip("group sku gtin uuid".split(), row, strict=False)), f"product map, row {row}")
-    item = Item(**{name: cells.text(name) for name in cells.value})
-    if not item.sku or not item.uuid:
-        raise cells.fault("id or UUID is missing")
-    return item
-
-
-def read_product(item: Item, shop: str, market: Market) -> RemoteProduct:
-    """Return a row of the product map as a product to link."""
+        raise Node({"row": row}, "Miinto's product map").fault(f"the row {row!r} has not four values")
+    cells = Node(dict(zip(("group", "id", "gtin", "uuid"), row, strict=False)), f"Miinto's product map, row {row}")
+    group = cells.text("group")
     return RemoteProduct(
-        remote_id=item.uuid,
+        remote_id=cells.id("uuid"),
         market=market.code,
         scope=shop,
-        sku=item.sku,
-        gtin=item.gtin or None,
-        keys={"group": item.group} if item.group else {},
+        sku=cells.id("id"),
+        gtin=cells.text("gtin") or None,
+        keys={"group": group} if group else {},
     )
 
 
-def skus_of(product_ids: Collection[str], items: Iterable[Item]) -> dict[str, str]:
+def skus_of(product_ids: Collection[str], products: Iterable[RemoteProduct]) -> dict[str, str]:
     """Return the SKU of each product id that the map knows as UUID, as id, or as the group of a single product."""
-    found: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in ("uuid", "sku", "group")}
-    for item in items:
-        for name, skus in found.items():
-            skus[getattr(item, name)].add(item.sku)
-    answer = {}
-    for product in product_ids:
-        matches = next((skus[product] for skus in found.values() if product in skus), set())
-        if len(matches) == 1:
-            (answer[product],) = matches
-    return answer
+    found = defaultdict[str, tuple[set[str], ...]](lambda: (set(), set(), set()))
+    for product in products:
+        sku, group = product.sku or "", product.keys.get("group", "")
+        for rank, name in enumerate((product.remote_id, sku, group)):
+            if name in product_ids:
+                found[name][rank].add(sku)
+    best = {name: next(filter(None, ranks)) for name, ranks in found.items()}
+    return {name: skus.pop() for name, skus in best.items() if len(skus) == 1}
 
 
 def with_skus(order: Order, skus: Mapping[str, str]) -> Order:
@@ -217,81 +206,3 @@ def with_skus(order: Order, skus: Mapping[str, str]) -> Order:
 def stock_item(level: StockLevel) -> dict[str, Any]:
     """Return a stock level as Miinto takes it: the variant by its published key fields."""
     return {"stock": level.quantity, **{key: level.offer.keys[key] for key in STOCK_KEYS}}
-
-
-# --- reading what nobody promised ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A JSON object within an answer that knows where it stands: what is not as expected is told by place and value."""
-
-    value: Mapping[str, Any]
-    where: str
-
-    def fault(self, what: str) -> BadAnswer:
-        """Return the error that says what is wrong here."""
-        return BadAnswer(f"Miinto's {self.where}: {what}.", raw=_raw(self.value))
-
-    def id(self) -> str:
-        """Return the id, a whole number at Miinto, as text."""
-        return str(self.whole("id"))
-
-    def whole(self, name: str) -> int:
-        """Return a whole number."""
-        number = self.value.get(name)
-        if type(number) is not int:
-            raise self.fault(f"{name} is {number!r} and no whole number")
-        return number
-
-    def text(self, name: str) -> str:
-        """Return a text, empty where there is none; a number is as good."""
-        text = self.value.get(name)
-        if text is None or type(text) in (str, int):
-            return "" if text is None else str(text)
-        raise self.fault(f"{name} is {text!r} and no text")
-
-    def currency(self) -> str:
-        """Return the currency."""
-        code = self.text("currency")
-        try:
-            return Money.from_minor(0, code).currency
-        except ValueError as error:
-            raise self.fault(f"currency: {error}") from None
-
-    def time(self, *paths: tuple[str, ...]) -> datetime:
-        """Return the first time that stands under one of these paths, in UTC."""
-        for *parents, name in paths:
-            node = self
-            for parent in parents:
-                node = node.child(parent)
-            if text := node.text(name):
-                return self._utc(text)
-        raise self.fault(f"no time under {' or '.join('.'.join(path) for path in paths)}")
-
-    def child(self, name: str) -> Node:
-        """Return an object within, an empty one where there is none (which may come as an empty list)."""
-        value = self.value.get(name) or {}
-        if not isinstance(value, Mapping):
-            raise self.fault(f"{name} is {value!r} and no object")
-        return Node(value, f"{self.where}, {name}")
-
-    def children(self, name: str) -> list[Node]:
-        """Return the objects of a list within, none where there is none."""
-        values = self.value.get(name) or []
-        if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
-            raise self.fault(f"{name} is {values!r} and no list of objects")
-        return [Node(value, f"{self.where}, {name}[{index}]") for index, value in enumerate(values)]
-
-    def _utc(self, text: str) -> datetime:
-        try:
-            moment = datetime.fromisoformat(text)
-            if moment.tzinfo is not None:
-                return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise self.fault(f"{text!r} is no time") from None
-        raise self.fault(f"the time {text!r} has no offset from UTC")
-
-
-def _raw(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)[:4_000]
