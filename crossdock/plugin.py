@@ -74,7 +74,7 @@ from crossdock.core.model import (
 from crossdock.core.reading import Node
 from crossdock.core.results import refused, send_batch
 from crossdock.core.session import Session
-from crossdock.core.sweep import Listing, ListPage, Sweep, read_list
+from crossdock.core.sweep import Listing, ListPage, Sweep, fingerprint, read_list
 
 __all__ = [
     "Acceptance",
@@ -153,6 +153,7 @@ __all__ = [
     "Unsupported",
     "Url",
     "Veto",
+    "fingerprint",
     "hookimpl",
     "read_list",
     "refused",

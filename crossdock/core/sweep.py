@@ -9,11 +9,14 @@ overlap (others accept proposals all the time), and it is read again from its st
 Some lists keep their entries for ever, so only their newest end is read each time. Counting tells where to stop: where
 as many entries as before stand behind one that the last sweep remembered, none came in behind it, however late it came.
 What counting cannot tell, an entry that leaves and another that comes in between two sweeps, both behind the newest
-page, is found by the full reading of every hundredth sweep.
+page, is found by the full reading of every hundredth sweep. What stands there as it was last read is no news: it need
+not be understood anew each minute, as long as the cursor is kept together with what was read.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar
@@ -59,6 +62,7 @@ class ListPage(Generic[Row]):
         rows: its entries, in whatever shape the plugin works with. ids: what names them, one for each.
         total: how long the whole list is.
         answer: the answer, for its place in errors.
+        prints: a `fingerprint` of each entry if the list stays; without them every entry is news.
 
     Raises:
         BadAnswer: an entry stands there twice, or the count is below zero.
@@ -68,6 +72,7 @@ class ListPage(Generic[Row]):
     ids: list[str]
     total: int
     answer: Node
+    prints: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.ids)) < len(self.ids):
@@ -98,6 +103,11 @@ class Spot:
         if len(page.ids) < min(size, page.total - self.offset):
             raise page.answer.fault(f"it counts {page.total} entries and shows only {end}")
         return Spot(offset=end - OVERLAP, known=page.ids, total=page.total) if end < page.total else None
+
+
+def fingerprint(entry: object) -> str:
+    """Return a short text that is another one as soon as anything in an entry, a JSON value, is."""
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_list(
@@ -135,7 +145,7 @@ class Sweep:
         page = ...  # of the list sweep.listing of the shop sweep.scope, from sweep.spot.offset on
         following = sweep.after(page, shops)
         return OrderPage(
-            orders=...,
+            orders=...,  # made of sweep.news(page)
             cursor=following.cursor(),
             more=not following.begins,
             sweep="complete" if following.begins else None,
@@ -148,7 +158,8 @@ class Sweep:
         scope, listing, spot: the list being read, and where in it.
         newest: what this sweep has read of this list if it stays, newest first, at most as many as are remembered.
         counted: how long this list is if it stays, as its first page said.
-        remembered: by listing and scope, `ids` and `total`: what these two were in the last sweep.
+        prints: of the newest, by id.
+        remembered: by listing and scope, `ids`, `total` and `prints`: what these three were in the last sweep.
     """
 
     lists: Sequence[Listing]
@@ -159,6 +170,7 @@ class Sweep:
     spot: Spot = field(default_factory=Spot)
     newest: list[str] = field(default_factory=list)
     counted: int = 0
+    prints: Mapping[str, str] = field(default_factory=dict)
     remembered: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -186,6 +198,7 @@ class Sweep:
             "spot": {"offset": self.spot.offset, "known": self.spot.known, "total": self.spot.total},
             "newest": self.newest,
             "counted": self.counted,
+            "prints": self.prints,
             "remembered": self.remembered,
         }
 
@@ -221,13 +234,37 @@ class Sweep:
             return replace(self, spot=spot) if spot else self._next(scopes)
         begun = self.spot.offset > 0
         newest = list(dict.fromkeys([*(self.newest if begun else ()), *page.ids]))
+        prints = {**(self.prints if begun else {}), **dict(zip(page.ids, page.prints, strict=False))}
         # What comes in while the pages are read is not counted: it has to look new to the next sweep.
         counted = self.counted if begun else page.total
         behind = self._remembered_behind(page)
         if spot and (behind is None or not spot.offset):
-            return replace(self, spot=spot, newest=newest[:REMEMBERED], counted=counted)
-        memory = {"ids": list(dict.fromkeys([*newest, *(behind or ())]))[:REMEMBERED], "total": counted}
+            newest = newest[:REMEMBERED]
+            prints = {name: prints[name] for name in newest if name in prints}
+            return replace(self, spot=spot, newest=newest, counted=counted, prints=prints)
+        ids = list(dict.fromkeys([*newest, *(behind or ())]))[:REMEMBERED]
+        known = {**self._known_prints, **prints}
+        memory = {"ids": ids, "total": counted, "prints": {name: known[name] for name in ids if name in known}}
         return replace(self, remembered={**self.remembered, self._key: memory})._next(scopes)
+
+    def news(self, page: ListPage[Row]) -> list[Row]:
+        """Return the entries of a page that are new or say something else than when they were last read.
+
+        Of a list that does not stay, and in a full sweep, that is all of them.
+
+        Args:
+            page: of this list, from this spot on.
+        """
+        if not self.listing.stays or self.full or not page.prints:
+            return list(page.rows)
+        known = {**self._known_prints, **self.prints}
+        entries = zip(page.ids, page.prints, page.rows, strict=True)
+        return [row for name, mark, row in entries if known.get(name) != mark]
+
+    @property
+    def _known_prints(self) -> Mapping[str, str]:
+        prints: Mapping[str, str] = self.remembered.get(self._key, {}).get("prints", {})
+        return prints
 
     @property
     def _key(self) -> str:
@@ -258,4 +295,4 @@ class Sweep:
         return [scope for scope in scopes if scope > self.scope]
 
     def _at(self, scope: str, listing: Listing) -> Sweep:
-        return replace(self, begins=False, scope=scope, listing=listing, spot=Spot(), newest=[], counted=0)
+        return replace(self, begins=False, scope=scope, listing=listing, spot=Spot(), newest=[], counted=0, prints={})

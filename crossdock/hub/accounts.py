@@ -23,7 +23,7 @@ from crossdock.core.config import (
 from crossdock.core.connector import Connector, Loaded
 from crossdock.core.errors import ConfigError
 from crossdock.core.model import Gap, Kind, Limits, Market
-from crossdock.core.store import accounts, offer_levels, secrets, statuses
+from crossdock.core.store import accounts, cursors, offer_levels, secrets, statuses
 from crossdock.core.store.accounts import AccountRow, Switch
 
 if TYPE_CHECKING:
@@ -281,6 +281,8 @@ class Accounts:
             row = accounts.get(tx, row.id, lock=True)
             if not_before is not None:
                 accounts.set_orders_not_before(tx, row.id, not_before)
+                if row.orders_not_before is not None and not_before < row.orders_not_before:
+                    cursors.begin_anew(tx, row.id, "orders")  # what was left out before is read again
             elif chosen is Switch.ORDERS and row.orders_not_before is None:
                 raise ConfigError(
                     f"Account {row.name}: say from when on orders are to be taken in.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from crossdock.core.errors import BadAnswer
 from crossdock.core.reading import Node
-from crossdock.core.sweep import FULL_EVERY, OVERLAP, REMEMBERED, Listing, ListPage, Spot, Sweep, read_list
+from crossdock.core.sweep import FULL_EVERY, OVERLAP, REMEMBERED, Listing, ListPage, Spot, Sweep, fingerprint, read_list
 
 PAGE = 50
 PROPOSALS = Listing(name="proposals", size=PAGE)
@@ -27,8 +28,8 @@ def names(start: int, count: int) -> list[str]:
     return [str(number) for number in range(start, start + count)]
 
 
-def page_of(ids: list[str], total: int) -> ListPage[str]:
-    return ListPage(rows=ids, ids=ids, total=total, answer=Node({}, "Acme's list"))
+def page_of(ids: list[str], total: int, prints: Sequence[str] = ()) -> ListPage[str]:
+    return ListPage(rows=ids, ids=ids, total=total, answer=Node({}, "Acme's list"), prints=prints)
 
 
 def at(sweep: Sweep, scope: str, listing: Listing) -> Sweep:
@@ -68,6 +69,46 @@ class Platform:
             ids, sweep = self.step(sweep)
             seen |= {*ids}
         return seen, sweep
+
+
+# --- news ------------------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.sampled_from(["edit", "arrive"]), st.integers(0, 10_000)), max_size=6), max_size=8)
+)
+def test_news_is_what_arrived_or_says_something_else_and_nothing_is_told_twice(
+    sweeps: list[list[tuple[str, int]]],
+) -> None:
+    """What was told is what stands there after every sweep, and unchanged entries are told in full sweeps only."""
+    says = {str(number): 0 for number in range(70)}
+    told: dict[str, str] = {}
+    sweep = at(replace(START, number=1), "shop 1", ORDERS)
+    for changes in sweeps:
+        expected = {*says} - told.keys()
+        for kind, number in changes:
+            name = str(len(says)) if kind == "arrive" else list(says)[-1 - number % 40]
+            says[name] = says.get(name, -1) + 1
+            expected.add(name)
+        there, heard, begun = list(reversed(says)), [], sweep.number
+        while (sweep.number, sweep.listing, sweep.scope) == (begun, ORDERS, "shop 1"):
+            ids = there[sweep.spot.offset : sweep.spot.offset + PAGE]
+            page = page_of(ids, len(there), [fingerprint(says[name]) for name in ids])
+            heard += sweep.news(page)
+            sweep = through_json(sweep.after(page, ["shop 1"]))
+        told |= {name: fingerprint(says[name]) for name in heard}
+        assert sorted(heard) == sorted(expected)
+        assert told == {name: fingerprint(value) for name, value in says.items()}
+        sweep = at(sweep, "shop 1", ORDERS)
+
+
+def test_a_full_sweep_and_a_list_that_does_not_stay_tell_everything() -> None:
+    page = page_of(["1", "2"], 2, ["a", "b"])
+    known = at(replace(START, number=1), "shop 1", ORDERS).after(page, ["shop 1"])
+    assert at(known, "shop 1", ORDERS).news(page) == []
+    assert at(known, "shop 1", ORDERS).news(page_of(["1", "2"], 2, ["a", "c"])) == ["2"]
+    assert at(known, "shop 1", PROPOSALS).news(page) == ["1", "2"]
+    assert at(replace(known, number=FULL_EVERY), "shop 1", ORDERS).news(page) == ["1", "2"]
 
 
 # --- lists that are read whole ---------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from crossdock import hub as library
 from crossdock.core.errors import AuthError, ConfigError, NotFoundHere, PluginLoadError, Unavailable, Unsupported
 from crossdock.core.model import Meaning, Money, Order, OrderLine, OrderPage, PlatformStatus, RemoteId
-from crossdock.core.store import accounts, secrets, statuses, tables
+from crossdock.core.store import accounts, cursors, secrets, statuses, tables
 from crossdock.hub import Hub, OrdersPreview
 
 SETTINGS = {"shop": "1042", "token": "canary-token"}
@@ -328,6 +328,21 @@ def test_orders_need_a_moment_the_first_time(hub: Hub, north: str) -> None:
     again = hub.accounts.enable(north, "orders")
     assert (again.switches, again.orders_not_before) == ({"orders"}, MOMENT)
     assert hub.accounts.enable(north, "orders", MOMENT + timedelta(1)).orders_not_before == MOMENT + timedelta(1)
+
+
+def test_an_earlier_moment_reads_the_orders_from_the_start_again(hub: Hub, north: str) -> None:
+    account = hub.accounts.enable(north, "orders", MOMENT)
+
+    def kept() -> object:
+        with hub.store.read() as tx:
+            return cursors.get(tx, account.id, "orders")
+
+    with hub.store.write() as tx:
+        cursors.put(tx, account.id, "orders", {"page": 7}, 3)
+    hub.accounts.enable(north, "orders", MOMENT + timedelta(1))
+    assert kept() == ({"page": 7}, 3)
+    hub.accounts.enable(north, "orders", MOMENT)
+    assert kept() == (None, 3)
 
 
 @pytest.mark.parametrize(

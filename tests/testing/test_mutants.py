@@ -152,7 +152,7 @@ def an_event_does_not_say_what_to_do(patch: Patch) -> None:
 
 @mutant("accept.out-of-stock", "accept.won")
 def stock_is_not_looked_at(patch: Patch) -> None:
-    around(patch, acceptance, "_reason_against", lambda right, line: right(replace(line, reserved=line.reserved or 1)))
+    around(patch, acceptance, "_reason_against", lambda right, line: right(line._replace(reserved=line.reserved or 1)))
 
 
 @mutant("floor.at", "floor.below")

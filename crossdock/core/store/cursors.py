@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crossdock.core.store.engine import Read, Write
@@ -31,3 +31,9 @@ def put(tx: Write, account: str, job: str, cursor: Mapping[str, Any], sweep: int
     """Keep the cursor, in the transaction of what was read with it."""
     row = {"account": account, "job": job, "cursor": dict(cursor), "sweep": sweep, "at": tx.now}
     tx.execute(_PUT, row)
+
+
+def begin_anew(tx: Write, account: str, job: str) -> None:
+    """Forget how far the reading came, but not the number of the sweep."""
+    mine = (cursors.c.account == account, cursors.c.job == job)
+    tx.execute(update(cursors).where(*mine).values(cursor=null(), at=tx.now))

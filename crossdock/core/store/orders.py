@@ -152,7 +152,7 @@ def get_many(tx: Read, order_numbers: Iterable[int], *, lock: bool = False) -> l
 
 def line_row(values: Sequence[Any]) -> LineRow:
     """Return a line from its columns in the order of `LineRow`."""
-    return LineRow(*values[:_STATE], LineState(values[_STATE]), *values[_STATE + 1 :])
+    return LineRow._make((*values[:_STATE], LineState(values[_STATE]), *values[_STATE + 1 :]))
 
 
 def order_rows(heads: Iterable[Mapping[Any, Any]], lines: Iterable[LineRow]) -> list[OrderRow]:

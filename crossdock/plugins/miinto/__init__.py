@@ -39,6 +39,7 @@ from crossdock.plugin import (
     Kind,
     Limits,
     Meaning,
+    Node,
     NotFound,
     Order,
     OrderPage,
@@ -163,10 +164,11 @@ def fetch_orders(account: Account, cursor: Mapping[str, Any] | None) -> OrderPag
     shops = client.shops()
     sweep = sweep.among(shops)
     page = client.page(sweep.listing, sweep.scope, sweep.spot.offset)
-    skus = {**skus, sweep.scope: _skus(client, sweep.scope, page.rows, skus.get(sweep.scope, {}))}
+    orders = client.understand(sweep.listing, sweep.scope, sweep.news(page))
+    skus = {**skus, sweep.scope: _skus(client, sweep.scope, orders, skus.get(sweep.scope, {}))}
     following = sweep.after(page, shops)
     return OrderPage(
-        orders=tuple(mapping.with_skus(order, skus[sweep.scope]) for order in page.rows),
+        orders=tuple(mapping.with_skus(order, skus[sweep.scope]) for order in orders),
         cursor={"version": CURSOR, "sweep": following.cursor(), "skus": skus},
         more=not following.begins,
         sweep="complete" if following.begins else None,
@@ -291,7 +293,7 @@ def _look_up(client: Client, order: Order, decision: Decision) -> Outcome | Pend
     What proves most is asked first. If Miinto gives the positions of an order new ids, nothing is found by them, and an
     order that looks the same makes the outcome unclear; it comes in through the list of orders in any case.
     """
-    placed = _orders_since(client, order, decision)
+    placed = client.understand(ORDERS, order.id.scope, _orders_since(client, order, decision))
     won = mapping.won(order, decision, placed)
     if won.keys() >= {*decision.accepted} and won:
         return Outcome(acceptance=mapping.acceptance(decision, won))
@@ -309,25 +311,29 @@ def _look_up(client: Client, order: Order, decision: Decision) -> Outcome | Pend
 def _won_before(client: Client, order: Order, decision: Decision) -> Mapping[str, RemoteId]:
     """Return what an earlier call may have won; without a new order in its answer, this one has won nothing."""
     try:
-        return mapping.won(order, decision, _orders_since(client, order, decision))
+        placed = _orders_since(client, order, decision)
+        ours = [row for row in placed if mapping.position_ids(row) & {*decision.accepted}]
+        return mapping.won(order, decision, client.understand(ORDERS, order.id.scope, ours))
     except RemoteError as error:
         error.unclear = True  # the decision is made, whatever happens to this question
         raise
 
 
-def _orders_since(client: Client, order: Order, decision: Decision) -> list[Order]:
+def _orders_since(client: Client, order: Order, decision: Decision) -> list[Node]:
     """Return the shop's orders that may have come out of this proposal, none if nothing of it was accepted."""
     if not decision.accepted:
         return []
     since = order.placed_at - EARLIER
-    placed = client.read(ORDERS, order.id.scope, lambda page: all(row.placed_at < since for row in page.rows))
-    return [found for found in placed if found.placed_at >= since]
+    placed = client.read(ORDERS, order.id.scope, lambda page: all(mapping.bought_at(row) < since for row in page.rows))
+    return [row for row in placed if mapping.bought_at(row) >= since]
 
 
 def _pending(client: Client, order: Order) -> Order | None:
     """Return a proposal as it still waits, or None."""
-    waiting = client.read(TRANSFERS, order.id.scope, lambda page: order.id.value in page.ids)
-    return next((found for found in waiting if found.id == order.id), None)
+    shop, number = order.id.scope, order.id.value
+    rows = client.read(TRANSFERS, shop, lambda page: number in page.ids)
+    waiting = client.understand(TRANSFERS, shop, [row for row in rows if row.id() == number])
+    return waiting[0] if waiting else None
 
 
 # --- stock and tracking ----------------------------------------------------------------------------------------------

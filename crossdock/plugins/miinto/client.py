@@ -24,6 +24,7 @@ from crossdock.plugin import (
     Response,
     Session,
     StockLevel,
+    fingerprint,
     read_list,
 )
 from crossdock.plugins.miinto import mapping
@@ -159,18 +160,24 @@ class Client:
             raise ConfigError(f"The market {code or '(unknown)'} of the shop {shop} has no currency.", advice=advice)
         return mapping.MARKETS[code]
 
-    def page(self, listing: Listing, shop: str, offset: int, limit: int = PAGE) -> ListPage[Order]:
+    def page(self, listing: Listing, shop: str, offset: int, limit: int = PAGE) -> ListPage[Node]:
         """Read one page of a shop's pending transfers or accepted orders; limit 0 only counts."""
-        status, sort, read = LISTS[listing]
+        status, sort, _ = LISTS[listing]
         query = [("status[]", status), ("sort", sort), ("limit", str(limit)), ("offset", str(offset))]
         answer = self._request("GET", "order", f"/shops/{_part(shop)}/{listing.name}", params=query)
-        rows = [read(row.value, shop, self.market(shop)) for row in answer.children("data", needed=True)]
-        total = answer.child("meta").whole("totalItemCount")
-        return ListPage(rows=rows, ids=[row.id.value for row in rows], total=total, answer=answer)
+        rows = answer.children("data", needed=True)
+        total, ids = answer.child("meta").whole("totalItemCount"), [str(row.whole("id")) for row in rows]
+        prints = [fingerprint(row.value) for row in rows] if listing.stays else ()
+        return ListPage(rows=rows, ids=ids, total=total, answer=answer, prints=prints)
 
-    def read(self, listing: Listing, shop: str, enough: Callable[[ListPage[Order]], bool]) -> list[Order]:
+    def read(self, listing: Listing, shop: str, enough: Callable[[ListPage[Node]], bool]) -> list[Node]:
         """Read a whole list, or as far as the page that is enough."""
         return read_list(lambda offset: self.page(listing, shop, offset), PAGE, enough)
+
+    def understand(self, listing: Listing, shop: str, rows: Sequence[Node]) -> list[Order]:
+        """Return entries of a list as orders."""
+        *_, read = LISTS[listing]
+        return [read(row.value, shop, self.market(shop)) for row in rows]
 
     def order(self, shop: str, order: str) -> Order:
         """Read one order."""

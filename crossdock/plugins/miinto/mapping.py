@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from crossdock.plugin import (
@@ -63,7 +64,7 @@ def read_order(row: Mapping[str, Any], shop: str, market: Market) -> Order:
         id=RemoteId(kind="order", scope=shop, value=_number(order)),
         market=market.code,
         status=status,
-        placed_at=order.time("parentOrder.createdAt", "createdAt"),
+        placed_at=bought_at(order),
         lines=lines,
         buyer=_address(billing),
         billing=_address(billing),
@@ -72,6 +73,16 @@ def read_order(row: Mapping[str, Any], shop: str, market: Market) -> Order:
         payment=Payment(method="Miinto", paid=paid),
         comment=_comment(order, status),
     )
+
+
+def bought_at(order: Node) -> datetime:
+    """Return when the buyer bought what became this order."""
+    return order.time("parentOrder.createdAt", "createdAt")
+
+
+def position_ids(order: Node) -> set[str]:
+    """Return the ids of all positions of an order."""
+    return {_number(position) for positions in POSITIONS.values() for position in order.children(positions)}
 
 
 def _status(order: Node) -> str:
