@@ -278,11 +278,14 @@ class Replay:
         if proposals:
             self.seller.marketplace.propose([self._transfer(invoice) for invoice in proposals])
             decided = self.seller.decide([invoice.number for invoice in proposals])
+            if not self.settings.keep_open:
+                won = [row.id for row in decided.values() if row.state is OrderState.OPEN]
+                self.seller.hub.orders.ship_all(won)
         for invoice in batch:
             if invoice.cancels:
                 self._cancel(invoice)
             else:
-                self._ship(decided[invoice.number], invoice)
+                self._note_sales(decided[invoice.number], invoice)
         if self._pushed_at is None or self.seller.clock.now() - self._pushed_at >= PUSH_EVERY:
             self._push()
 
@@ -295,15 +298,10 @@ class Replay:
             "positions": [_position(invoice.number, line) for line in invoice.lines],
         }
 
-    def _ship(self, row: OrderRow, invoice: Invoice) -> None:
-        """Note what was won, and ship it."""
-        if row.state is not OrderState.OPEN:
-            return
+    def _note_sales(self, row: OrderRow, invoice: Invoice) -> None:
         for line, sold in zip(ledger.in_file_order(row), invoice.lines, strict=True):
             if line.state is LineState.WON and sold.customer:
                 self.sales[sold.customer, sold.sku].append(Sale(row.id, line.remote_id, line.quantity))
-        if not self.settings.keep_open:
-            self.seller.hub.orders.ship(row.id)
 
     def _cancel(self, invoice: Invoice) -> None:
         """Cancel earlier sales of the same goods to the same customer, first in first out."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from crossdock.core.errors import ConfigError
+from crossdock.core.errors import ConfigError, NotFoundHere
 from crossdock.core.model import Decision, DeclinedLine, LineOutcome, RemoteId
 from crossdock.core.store import accounts, catalog, intents, journal, order_changes, order_intake, order_outcome, orders
 from crossdock.core.store.engine import Read, Write
@@ -150,8 +150,21 @@ class Orders:
             sold = {line.remote_id: line for line in row.lines if line.state is LineState.WON}
             wanted = units or {name: order_changes.open_units(line) for name, line in sold.items()}
             _check_units(number, wanted, {name: order_changes.open_units(line) for name, line in sold.items()})
-            order_outcome.ship_lines(tx, row, {sold[name].id: count for name, count in wanted.items()}, actor=PERSON)
+            order_outcome.ship(tx, [(row, {sold[name].id: count for name, count in wanted.items()})], actor=PERSON)
             return orders.get(tx, number)
+
+    def ship_all(self, numbers: Sequence[int]) -> None:
+        """Note that all open units of these orders left the warehouse, of all of them or of none.
+
+        Raises:
+            NotFoundHere: one of them does not exist.
+        """
+        with self._hub.store.write() as tx:
+            rows = orders.get_many(tx, numbers, lock=True)
+            if missing := sorted({*numbers} - {row.id for row in rows}):
+                raise NotFoundHere(f"There is no order {', '.join(map(str, missing))}; none was shipped.")
+            parcels = [(row, _open_units(row)) for row in rows]
+            order_outcome.ship(tx, parcels, actor=PERSON)
 
     def cancel(self, number: int, units: Mapping[str, int] | None = None, *, reason: str) -> OrderRow:
         """Cancel sold units inside the hub: what was not shipped comes free, what was shipped comes back on hand.
@@ -260,6 +273,11 @@ class Orders:
     def _carry_out(self, row: OrderRow) -> OrderRow:
         self._hub.run(row.account, acceptance.JOB, asked_by=PERSON)
         return self.show(row.id).order
+
+
+def _open_units(row: OrderRow) -> dict[int, int]:
+    sold = (line for line in row.lines if line.state is LineState.WON)
+    return {line.id: order_changes.open_units(line) for line in sold}
 
 
 def _chosen(row: OrderRow, positions: Sequence[str]) -> list[LineRow]:

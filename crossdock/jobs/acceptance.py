@@ -7,7 +7,7 @@ intent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -24,7 +24,7 @@ from crossdock.core.model import (
 )
 from crossdock.core.store import accounts, intents, offers, order_changes, order_outcome, orders
 from crossdock.core.store.accounts import Switch
-from crossdock.core.store.engine import Write
+from crossdock.core.store.engine import Read, Write
 from crossdock.core.store.events import Level
 from crossdock.core.store.intents import IntentRow, IntentState
 from crossdock.core.store.orders import LineRow, LineState, OrderRow, OrderState, ParkedFor
@@ -69,30 +69,73 @@ class Verdict:
 
 
 def _decide(run: Run, number: int) -> None:
-    """Decide about one proposal by the rules, within what the account's switches allow."""
-    with run.write() as tx:
-        row = orders.get(tx, number, lock=True)
-        switches = accounts.get(tx, run.account_id).switches & {Switch.ACCEPT, Switch.DECLINE}
-        if not switches or row.state is not OrderState.PROPOSED or row.parked_code or intents.living_of(tx, number):
-            return
-        if order_changes.reserve_open(tx, [row], run.account.options.warehouses).columns:
-            row = orders.get(tx, number)
-        floor = run.account.options.price_floor
-        exported = offers.exported_prices(tx, row.account, row.market, _variants(row)) if floor else {}
-        verdict = judge(row, exported, floor)
-        if verdict.cannot_say:
-            order_changes.park(tx, row, ParkedFor.PRICE, verdict.cannot_say, actor=JOB)
-    if verdict.cannot_say:
+    """Decide about one proposal by the rules, within what the account's switches allow, and tell the platform.
+
+    The extensions review what the rules say before anything is locked; if the rules say something else by then, since
+    stock or prices moved, they are asked again.
+    """
+    with run.store.read() as tx:
+        row = orders.get(tx, number)
+        verdict = _judged(tx, run, row)
+    while True:
+        reviewed = None if verdict.cannot_say else _reviewed(run, row, verdict)
+        with run.write() as tx:
+            found = _hold_undecided(tx, run, number)
+            if found is None:
+                return
+            (before, row), switches = (row, found[0]), found[1]
+            now = _judged(tx, run, row)
+            if (now, row.version) == (verdict, before.version):
+                opened = _park_or_open(tx, run, row, verdict, reviewed, switches)
+                break
+            verdict = now
+    if opened:
+        intent_id, decision = opened
+        send(run, row, intent_id, decision)
+
+
+def _judged(tx: Read, run: Run, row: OrderRow) -> Verdict:
+    floor = run.account.options.price_floor
+    exported = offers.exported_prices(tx, row.account, row.market, _variants(row)) if floor else {}
+    return judge(row, exported, floor)
+
+
+def _hold_undecided(tx: Write, run: Run, number: int) -> tuple[OrderRow, Set[Switch]] | None:
+    """Lock a proposal, with the units that it still lacks, unless it is nothing to decide about any more."""
+    row = orders.get(tx, number, lock=True)
+    switches = accounts.get(tx, run.account_id).switches & {Switch.ACCEPT, Switch.DECLINE}
+    if not switches or row.state is not OrderState.PROPOSED or row.parked_code or intents.living_of(tx, number):
+        return None
+    changed = order_changes.reserve_open(tx, [row], run.account.options.warehouses).columns
+    return (orders.get(tx, number) if changed else row), switches
+
+
+def _park_or_open(
+    tx: Write, run: Run, row: OrderRow, verdict: Verdict, reviewed: Decision | None, switches: Set[Switch]
+) -> tuple[int, Decision] | None:
+    """Write what was decided: an intent, or that a person has to; return the intent with what is to be sent."""
+    if reviewed is None:
+        because = verdict.cannot_say or ""
+        order_changes.park(tx, row, ParkedFor.PRICE, because, actor=JOB)
         advice = "Take or decline it by `crossdock orders accept|decline`, or switch the price floor off."
-        run.event(Level.WARNING, "order_parked", verdict.cannot_say, item=f"order {number}", advice=advice)
-        return
-    decision = _reviewed(run, row, verdict)
+        run.event(Level.WARNING, "order_parked", because, item=f"order {row.id}", advice=advice)
+        return None
     allowed = Decision(
-        accepted=decision.accepted if Switch.ACCEPT in switches else (),
-        declined=decision.declined if Switch.DECLINE in switches else (),
+        accepted=reviewed.accepted if Switch.ACCEPT in switches else (),
+        declined=reviewed.declined if Switch.DECLINE in switches else (),
     )
-    if allowed.accepted or allowed.declined:
-        _open_and_send(run, row, allowed)
+    if not (allowed.accepted or allowed.declined):
+        return None
+    intent_id = intents.open_intent(
+        tx,
+        account=row.account,
+        verb=VERB,
+        subject=str(row.id),
+        order_id=row.id,
+        run_id=run.id,
+        request=request_of(allowed),
+    )
+    return intent_id, allowed
 
 
 def judge(row: OrderRow, exported: Mapping[int, Money], floor: Decimal | None) -> Verdict:
@@ -150,23 +193,6 @@ def _decision(accepted: Iterable[str], declined: Mapping[str, str]) -> Decision:
 
 
 # --- telling the platform --------------------------------------------------------------------------------------------
-
-
-def _open_and_send(run: Run, row: OrderRow, decision: Decision) -> None:
-    with run.write() as tx:
-        current = orders.get(tx, row.id, lock=True)
-        if current.version != row.version or not _still_open(current, decision) or intents.living_of(tx, row.id):
-            return
-        intent_id = intents.open_intent(
-            tx,
-            account=row.account,
-            verb=VERB,
-            subject=str(row.id),
-            order_id=row.id,
-            run_id=run.id,
-            request=request_of(decision),
-        )
-    send(run, row, intent_id, decision)
 
 
 def _begin_wanted(run: Run, intent: IntentRow) -> None:

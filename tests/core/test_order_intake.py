@@ -354,7 +354,7 @@ def test_shipping_and_cancelling_by_hand_move_stock_both_ways(store: Store, inta
     take(store, intake, order(1, line(11, quantity=5)))
     (row,) = kept(store)
     with store.write() as tx:
-        order_outcome.ship_lines(tx, orders.get(tx, row.id, lock=True), {row.lines[0].id: 3}, actor="t")
+        order_outcome.ship(tx, [(orders.get(tx, row.id, lock=True), {row.lines[0].id: 3})], actor="t")
     assert (units(store), kept(store)[0].state) == ((7, 2), OrderState.OPEN)
     with store.write() as tx:
         again = orders.get(tx, row.id, lock=True)

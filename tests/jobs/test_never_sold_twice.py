@@ -186,7 +186,7 @@ class Day(RuleBasedStateMachine):
         with self.store.write() as tx:
             row = orders.get(tx, number, lock=True)
             units = {line.id: min(most, line.reserved) for line in row.lines if line.reserved}
-            order_outcome.ship_lines(tx, row, units, actor="test")
+            order_outcome.ship(tx, [(row, units)], actor="test")
             for line in row.lines:
                 self.move_shelf(line.sku or "", -units.get(line.id, 0))
 

@@ -36,7 +36,7 @@ from crossdock.core.store.order_changes import (
     wants_nothing,
     without_vat,
 )
-from crossdock.core.store.order_outcome import ship_lines
+from crossdock.core.store.order_outcome import ship
 from crossdock.core.store.orders import (
     ORDER_CODEC,
     LineRow,
@@ -45,6 +45,7 @@ from crossdock.core.store.orders import (
     OrderState,
     ParkedFor,
     get,
+    get_many,
     line_row,
     order_rows,
     with_proposal,
@@ -105,12 +106,15 @@ def take_in(tx: Write, intake: Intake, page: Sequence[Order]) -> Taken:
     taken = Taken()
     known = _known(tx, intake.account, page)
     same = _as_they_were(tx, intake, known, page) | _echoes(tx, intake, known, page)
+    again = {known[order.id] for order in page if order.id in known and order.id not in same}
+    held = {row.id: row for row in get_many(tx, again, lock=True)} if again else {}
     fresh: list[Order] = []
     for order in page:
         if order.id in same:
             taken.unchanged += 1
         elif order.id in known:
-            _see_again(tx, intake, known[order.id], order, taken)
+            row = held.pop(known[order.id], None) or get(tx, known[order.id])  # seen twice on this page
+            _see_again(tx, intake, row, order, taken)
         elif intake.not_before is not None and order.placed_at < intake.not_before:
             taken.early += 1
         else:
@@ -119,7 +123,8 @@ def take_in(tx: Write, intake: Intake, page: Sequence[Order]) -> Taken:
     for order in fresh:
         if order.id in joined:
             attach_ids(tx, intake.account, joined[order.id], (order.id, *order.also))
-            _see_again(tx, intake, joined[order.id], order, taken)
+            _see_again(tx, intake, get(tx, joined[order.id], lock=True), order, taken)
+    _flag_copies(tx, taken.changed)
     _add(tx, intake, [order for order in fresh if order.id not in joined], taken)
     return taken
 
@@ -415,8 +420,8 @@ def look_again(tx: Write, intake: Intake, number: int) -> str | None:
 # --- orders seen again
 
 
-def _see_again(tx: Write, intake: Intake, number: int, order: Order, taken: Taken) -> None:
-    row = get(tx, number, lock=True)
+def _see_again(tx: Write, intake: Intake, row: OrderRow, order: Order, taken: Taken) -> None:
+    """Take in what the platform says now of an order, which this transaction holds locked."""
     if order.proposal:
         _see_proposal_again(tx, intake, row, order, taken)
         return
@@ -427,10 +432,10 @@ def _see_again(tx: Write, intake: Intake, number: int, order: Order, taken: Take
     if won_elsewhere:
         _won_elsewhere(tx, row, order, intake.actor)
     changed_lines = _new_version(tx, intake, row, order)
-    taken.changed.append(number)
+    taken.changed.append(row.id)
     sold = [line for line in row.lines if line.state is LineState.WON]
     if won_elsewhere or changed_lines or not wants_nothing(sold):
-        current = get(tx, number)
+        current = get(tx, row.id)
         taken.short.extend(reserve_open(tx, [current], intake.options.warehouses).short)
         taken.parked.update(park_without_vat(tx, [current], actor=intake.actor))
 
@@ -444,6 +449,12 @@ def _see_proposal_again(tx: Write, intake: Intake, row: OrderRow, order: Order, 
     _new_version(tx, intake, row, order)
     taken.short.extend(reserve_open(tx, [get(tx, row.id)], intake.options.warehouses).short)
     taken.changed.append(row.id)
+
+
+def _flag_copies(tx: Write, numbers: Sequence[int]) -> None:
+    """Note that the copies of these orders, sent on to other accounts, do not say any more what the platform says."""
+    if numbers:
+        tx.execute(update(order_copies).where(order_copies.c.order_id.in_(numbers)).values(stale=True))
 
 
 def _is_further(known: Order, order: Order) -> bool:
@@ -474,7 +485,7 @@ def _won_elsewhere(tx: Write, row: OrderRow, order: Order, actor: str) -> None:
 
 
 def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order) -> bool:
-    """Write what the platform says now: the head, the lines, the difference; flag the copies sent on.
+    """Write what the platform says now: the head, the lines, the difference.
 
     Returns:
         Whether lines changed.
@@ -492,7 +503,6 @@ def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order) -> bool
         insert(order_versions),
         {"order_id": row.id, "version": row.version + 1, "at": tx.now, "difference": changed},
     )
-    tx.execute(update(order_copies).where(order_copies.c.order_id == row.id).values(stale=True))
     changed_lines = _update_lines(tx, intake, row, order)
     if order.status != row.platform_status:
         _follow_status(tx, row.id, status["meaning"])
@@ -549,7 +559,7 @@ def _follow_status(tx: Write, number: int, meaning: str | None) -> None:
         return
     current = get(tx, number)
     if current.meaning is not Meaning.CANCELLED:
-        ship_lines(tx, current, {line.id: line.reserved for line in current.lines if line.reserved}, actor="platform")
+        ship(tx, [(current, {line.id: line.reserved for line in current.lines})], actor="platform")
     else:
         free(tx, current.lines)
         set_lines(tx, [line.id for line in current.lines], LineState.CANCELLED, "cancelled on the platform")

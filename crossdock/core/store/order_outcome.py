@@ -25,6 +25,16 @@ from crossdock.core.store.order_changes import (
 from crossdock.core.store.orders import LineRow, LineState, OrderRow, OrderState, ParkedFor, get
 from crossdock.core.store.tables import order_lines
 
+_SHIP_LINES = (
+    update(order_lines)
+    .where(order_lines.c.id == bindparam("line"))
+    .values(
+        reserved=order_lines.c.reserved - bindparam("held"),
+        shipped=order_lines.c.shipped + bindparam("count"),
+        short=False,
+    )
+)
+
 # --- decisions
 
 
@@ -119,41 +129,36 @@ def mark_unknown(tx: Write, row: OrderRow, because: str, *, actor: str) -> None:
 # --- afterwards
 
 
-def ship_lines(tx: Write, row: OrderRow, units: Mapping[int, int], *, actor: str) -> None:
-    """Let units of lines leave the warehouse.
+Parcel = tuple[OrderRow, Mapping[int, int]]
+"""An order, read in this transaction, and by line number how many of its units leave; never more than are open."""
+
+
+def ship(tx: Write, parcels: Sequence[Parcel], *, actor: str) -> None:
+    """Let units of orders leave the warehouse.
 
     Args:
         tx: a write transaction.
-        row: the order, read in it.
-        units: by line number, how many units leave; never more than are open.
+        parcels: each order at most once.
         actor: who says so.
 
     Raises:
         ValueError: a line has not so many units to ship.
     """
-    lines = {line.id: line for line in row.lines}
-    held = {number: count for number, count in units.items() if lines[number].reserved}
-    bare = [number for number, count in units.items() if count and not lines[number].reserved]
+    lines = {line.id: line for row, _ in parcels for line in row.lines}
+    leaving = {number: count for _, units in parcels for number, count in units.items() if count}
+    held = {number: count for number, count in leaving.items() if lines[number].reserved}
     stock.ship(tx, held)
-    for number in bare:
-        _ship_unreserved(tx, lines[number], units[number])
-    changes = [
-        {"line": number, "held": count if number in held else 0, "count": count}
-        for number, count in units.items()
-        if count
-    ]
-    if changes:
-        change = update(order_lines).where(order_lines.c.id == bindparam("line"))
-        change = change.values(
-            reserved=order_lines.c.reserved - bindparam("held"),
-            shipped=order_lines.c.shipped + bindparam("count"),
-            short=False,
-        )
-        tx.execute(change, changes)
-        payload = {"lines": len(changes), "units": sum(units.values())}
-        tx.journal(Kind.SHIPPED, account=row.account, order_id=row.id, actor=actor, payload=payload)
-    if all(open_units(line) == units.get(line.id, 0) for line in row.lines if line.state is LineState.WON):
-        set_state(tx, row, OrderState.DONE)
+    for number in leaving.keys() - held.keys():
+        _ship_unreserved(tx, lines[number], leaving[number])
+    if leaving:
+        changes = [{"line": n, "held": held.get(n, 0), "count": count} for n, count in leaving.items()]
+        tx.execute(_SHIP_LINES, changes)
+    for row, units in parcels:
+        if any(units.values()):
+            payload = {"lines": sum(map(bool, units.values())), "units": sum(units.values())}
+            tx.journal(Kind.SHIPPED, account=row.account, order_id=row.id, actor=actor, payload=payload)
+        if all(open_units(line) == units.get(line.id, 0) for line in row.lines if line.state is LineState.WON):
+            set_state(tx, row, OrderState.DONE)
 
 
 def _ship_unreserved(tx: Write, line: LineRow, units: int) -> None:
