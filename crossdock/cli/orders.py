@@ -31,7 +31,7 @@ def orders() -> None:
 
 
 @orders.command("list", epilog="Example: crossdock orders list --parked --account shop-pl")
-@click.option("--pending", is_flag=True, help="Only proposals that wait for a decision.")
+@click.option("--pending", is_flag=True, help="Only those with a position that waits for a decision.")
 @click.option("--parked", is_flag=True, help="Only those that wait for a person.")
 @click.option("--account", metavar="NAME", help="Only those of this account.")
 @click.option("--state", "states", multiple=True, metavar="STATE", help="Only in this state: open, done, lost, ...")

@@ -320,7 +320,7 @@ class Accounts:
     def disarm(self, name: str) -> AccountRow:
         """Allow no more writing to the platform."""
         with self._hub.store.write() as tx:
-            return accounts.disarm(tx, name)
+            return self._hub.keep_time(tx, accounts.disarm(tx, name).id)
 
     def resume(self, name: str) -> AccountRow:
         """Let a stopped account run again, after the connection test where the plugin has one.

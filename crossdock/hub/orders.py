@@ -66,7 +66,7 @@ class Orders:
 
         Args:
             account: name or id of an account.
-            pending: only proposals that wait for a decision.
+            pending: only those with a position that waits for a decision.
             parked: only those that wait for a person, or only the others.
             states: only orders in these states.
             text: only those with this remote id or SKU, compared exactly.
@@ -76,11 +76,17 @@ class Orders:
         Raises:
             NotFoundHere: there is no such account.
         """
-        wanted = (OrderState.PROPOSED,) if pending else states
         with self._hub.store.read() as tx:
             owner = accounts.get(tx, account).id if account else None
             numbers = orders.select_ids(
-                tx, account=owner, states=wanted, parked=parked, text=text, before=before, limit=limit
+                tx,
+                account=owner,
+                states=states,
+                undecided=pending,
+                parked=parked,
+                text=text,
+                before=before,
+                limit=limit,
             )
             return orders.get_many(tx, numbers)[::-1]
 

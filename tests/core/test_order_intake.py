@@ -138,6 +138,16 @@ def test_a_full_page_takes_as_many_statements_as_a_single_order(store: Store, in
     assert statements(*many) == statements(one)  # unchanged by now
 
 
+def test_what_is_undecided_is_found_in_an_order_won_in_part_too(store: Store, intake: Intake) -> None:
+    take(store, intake, proposal(1, line(11), line(12, "HAT", 2)), proposal(2, line(21)), order(7, line(71)))
+    first, second, _ = kept(store)
+    with store.write() as tx:
+        assert settle(tx, first, won=["11"]) is OrderState.OPEN
+        settle(tx, second, lost=["21"])
+    with store.read() as tx:
+        assert orders.select_ids(tx, undecided=True) == [first.id]
+
+
 def test_two_kinds_of_number_never_mix(store: Store, intake: Intake) -> None:
     take(store, intake, proposal(1, line(11)), order(1, line(11, "HAT")))
     assert [row.state for row in kept(store)] == [OrderState.PROPOSED, OrderState.OPEN]

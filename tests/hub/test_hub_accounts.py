@@ -259,7 +259,11 @@ def test_switches_and_options_set_the_rhythm_of_jobs(hub: Hub, north: str) -> No
     hub.accounts.enable(north, "stock")
     assert rhythm() == {"orders": 300, "statuses": 86400}
     hub.accounts.set(north, options={"poll_seconds": 60, "stock_trigger": "hourly"})
+    assert rhythm() == {"orders": 60, "statuses": 86400}
+    hub.accounts.arm(north)
     assert rhythm() == {"orders": 60, "statuses": 86400, "stock": 3600}
+    hub.accounts.disarm(north)
+    assert rhythm() == {"orders": 60, "statuses": 86400}
     hub.accounts.disable(north, "orders")
     hub.accounts.disable(north, "stock")
     assert rhythm() == {}

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
-from sqlalchemy import BindParameter, bindparam, func, or_, select
+from sqlalchemy import BindParameter, bindparam, exists, func, or_, select
 
 from crossdock.core.errors import NotFoundHere
 from crossdock.core.model import Meaning, Money, Order, OrderLine, RemoteId
@@ -173,17 +173,24 @@ def select_ids(
     *,
     account: str | None = None,
     states: Iterable[OrderState] = (),
+    undecided: bool = False,
     parked: bool | None = None,
     text: str = "",
     before: int | None = None,
     limit: int = 100,
 ) -> list[int]:
-    """Return numbers of orders, newest first; `text` is a remote id or a SKU, compared exactly."""
+    """Return numbers of orders, newest first; `text` is a remote id or a SKU, compared exactly.
+
+    `undecided` are those with a line that waits for a decision, of proposals and of orders won in part so far.
+    """
     query = select(orders.c.id).order_by(orders.c.id.desc()).limit(limit)
     if account is not None:
         query = query.where(orders.c.account == account)
     if states := list(states):
         query = query.where(orders.c.state.in_(states))
+    if undecided:
+        waits = exists().where(order_lines.c.order_id == orders.c.id, order_lines.c.state == LineState.PROPOSED)
+        query = query.where(orders.c.state.in_([OrderState.PROPOSED, OrderState.OPEN]), waits)
     if parked is not None:
         query = query.where(orders.c.parked_code.is_not(None) if parked else orders.c.parked_code.is_(None))
     if before is not None:
