@@ -33,7 +33,7 @@ from crossdock.twins.kit import FaultKind
 MARKET, CURRENCY, VAT_RATE = "test", "GBP", "20"
 UNITS = 500  # of a variant whose quantity the catalogue file does not tell
 SHARE = 0.08  # of the transfers that rivals want
-PUSH_EVERY = timedelta(hours=12)
+PUSH_EVERY = timedelta(days=1)
 AT_ONCE = 50  # invoices; the marketplace lists so many on a page
 FAULT_SHARE = 0.02
 # Those that end by themselves. A refused login needs a person, and a silent platform costs a minute of real time.
@@ -197,7 +197,7 @@ class Replay:
                 "vat_rate": VAT_RATE,
                 "price_floor": None if settings.floor is None else str(settings.floor),
                 "stock_trigger": "twice a day",
-                # Half a day of the file is a handful of pushes: more may change in one than a careful seller allows.
+                # A day of the file is one push: more may change in one than a careful seller allows.
                 "max_changed_share": "1",
                 "max_zero_share": "1",
             },
