@@ -77,6 +77,7 @@ def _decide(run: Run, number: int) -> None:
     with run.store.read() as tx:
         row = orders.get(tx, number)
         verdict = _judged(tx, run, row)
+    opened: tuple[int, Decision] | None = None
     while True:
         reviewed = None if verdict.cannot_say else _reviewed(run, row, verdict)
         with run.write() as tx:
