@@ -20,7 +20,7 @@ from crossdock.core.config import Options
 from crossdock.core.model import Contains
 from crossdock.core.store import catalog, offer_levels
 from crossdock.core.store.engine import Read, Write
-from crossdock.core.store.tables import accounts, order_lines, orders, stock, stock_moves
+from crossdock.core.store.tables import accounts, bundle_parts, order_lines, orders, stock, stock_moves
 
 
 class MoveKind(StrEnum):
@@ -90,6 +90,25 @@ _LOCKED_LEVELS = _LEVELS.with_for_update()
 _LINE_AND_VARIANT = (stock_moves.c.line_id, stock_moves.c.variant_id)
 _MOVES_OF_LINES = (
     select(*_LINE_AND_VARIANT, func.count()).where(stock_moves.c.line_id.in_(_IDS)).group_by(*_LINE_AND_VARIANT)
+)
+_SHORT_LINES = (
+    select(
+        order_lines.c.id,
+        order_lines.c.variant_id,
+        order_lines.c.quantity,
+        order_lines.c.cancelled,
+        order_lines.c.shipped,
+        accounts.c.options,
+    )
+    .select_from(order_lines.join(orders).join(accounts, accounts.c.id == orders.c.account))
+    .where(
+        order_lines.c.short.is_(True),
+        or_(
+            order_lines.c.variant_id.in_(_IDS),
+            order_lines.c.variant_id.in_(select(bundle_parts.c.bundle_id).where(bundle_parts.c.part_id.in_(_IDS))),
+        ),
+    )
+    .order_by(orders.c.placed_at, order_lines.c.id)
 )
 _TOTALS = select(order_lines.c.id, order_lines.c.reserved, order_lines.c.shipped).where(order_lines.c.id.in_(_IDS))
 _ADD = (
@@ -479,16 +498,8 @@ def holdings(tx: Read, line_ids: Iterable[int]) -> dict[int, list[Holding]]:
 
 def _serve_short_lines(tx: Write) -> None:
     """Reserve for lines of won orders that wait for units, oldest purchase first."""
-    freed: set[int] = tx.scratch.pop("freed")
-    wanted = freed.union(*catalog.bundles_of(tx, freed).values())
-    columns = (order_lines.c.id, order_lines.c.variant_id, order_lines.c.quantity, order_lines.c.cancelled)
-    query = (
-        select(*columns, order_lines.c.shipped, accounts.c.options)
-        .select_from(order_lines.join(orders).join(accounts, accounts.c.id == orders.c.account))
-        .where(order_lines.c.short.is_(True), order_lines.c.variant_id.in_(sorted(wanted)))
-        .order_by(orders.c.placed_at, order_lines.c.id)
-    )
-    for line_id, variant, quantity, cancelled, shipped, options in tx.execute(query).all():
+    freed = {"ids": sorted(tx.scratch.pop("freed"))}
+    for line_id, variant, quantity, cancelled, shipped, options in tx.execute(_SHORT_LINES, freed).all():
         want = Want(line_id=line_id, variant_id=variant, quantity=quantity - cancelled - shipped)
         places = Options.model_validate(options).warehouses
         chosen = reserve(tx, [want], places)
