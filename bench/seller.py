@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -92,12 +93,14 @@ def connector(store: Store, answer: Callable[[httpx.Request], bytes]) -> Connect
     return Connector(loaded, account)
 
 
-def carry_out(store: Store, way: Connector, name: str, job: Callable[[Run], None]) -> Mapping[str, Any]:
+def carry_out(
+    store: Store, way: Connector, name: str, job: Callable[[Run], None], folder: Path = Path()
+) -> Mapping[str, Any]:
     """Let a job run as a queue would, and return its counts."""
     with store.write() as tx:
         number = runs.request(tx, way.account.id, name, asked_by="bench")
         (record,) = runs.claim(tx, "bench", run_id=number)
-    run = Run(store, record, lambda account: way)
+    run = Run(store, record, lambda account: way, folder=folder)
     job(run)
     with store.write() as tx:
         runs.finish(tx, record, runs.RunState.DONE, counts=run.counts)

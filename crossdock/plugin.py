@@ -75,6 +75,7 @@ from crossdock.core.reading import Node
 from crossdock.core.results import refused, send_batch
 from crossdock.core.session import Session
 from crossdock.core.sweep import Listing, ListPage, Sweep, fingerprint, read_list
+from crossdock.feeds import tsv
 
 __all__ = [
     "Acceptance",
@@ -158,4 +159,5 @@ __all__ = [
     "read_list",
     "refused",
     "send_batch",
+    "tsv",
 ]

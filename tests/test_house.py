@@ -124,8 +124,9 @@ def test_every_module_of_plugins_is_declared() -> None:
 @pytest.mark.parametrize("name", PLUGINS)
 def test_a_plugin_has_module_twin_test_and_page(name: str) -> None:
     assert entry_points("crossdock.plugins")[name] == f"crossdock.plugins.{name}"
-    twin_module, _, twin = entry_points("crossdock.twins")[name].partition(":")
-    assert hasattr(importlib.import_module(twin_module), twin)
+    if importlib.import_module(f"crossdock.plugins.{name}").PLUGIN.hosts:  # who calls nobody needs nobody to call
+        twin_module, _, twin = entry_points("crossdock.twins")[name].partition(":")
+        assert hasattr(importlib.import_module(twin_module), twin)
     assert list((ROOT / "tests" / "plugins").glob(f"test_{name}*.py")), f"tests/plugins/test_{name}.py is missing"
     assert (ROOT / "docs" / "plugins" / f"{name}.md").is_file(), f"docs/plugins/{name}.md is missing"
 

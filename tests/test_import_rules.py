@@ -14,7 +14,7 @@ HOUSE = """
 core/__init__ core/clock core/errors core/model core/hookspecs core/config core/http core/account
 core/store/__init__ core/store/tables core/connector plugin feeds/__init__ jobs/__init__ queue/__init__ hub
 plugins/__init__ plugins/miinto plugins/other twins/__init__ twins/miinto
-testing/__init__ demo/__init__ web/__init__ cli __init__
+testing/__init__ demo/__init__ web/__init__ web/app cli __init__
 """.split()
 
 ALLOWED = {
@@ -22,9 +22,10 @@ ALLOWED = {
     "core/store/tables": "import sqlalchemy",
     "core/connector": "import pluggy",
     "core/account": "from crossdock.core.http import Client",
-    "plugin": "from crossdock.core.account import Account",
+    "plugin": "from crossdock.core.account import Account\nfrom crossdock.feeds import tsv",
     "plugins/miinto": "from crossdock.plugin import Account",
     "hub": "import crossdock.core.store, crossdock.queue",
+    "web/app": "import starlette, uvicorn\nfrom crossdock.hub import Hub",
     "__init__": "from crossdock.hub import Hub",
     "cli": "import crossdock",
 }
@@ -35,10 +36,17 @@ FORBIDDEN = [
     ("core/store/tables", "from crossdock import Hub", "Floors of the house"),
     ("jobs/__init__", "import crossdock.queue", "Floors of the house"),
     ("hub", "from crossdock.plugins import miinto", "Floors of the house"),
+    ("hub", "import crossdock.web", "Floors of the house"),
+    ("web/__init__", "import crossdock.cli", "Floors of the house"),
+    ("web/__init__", "import crossdock.plugins.miinto", "The web is for all platforms"),
+    ("web/__init__", "import crossdock.twins.miinto", "The web is for all platforms"),
+    ("cli", "import uvicorn", "Only the web and the twins import Starlette"),
     ("novelty", "", "Floors of the house"),
     ("core/novelty", "", "Floors of the core"),
     ("feeds/__init__", "import crossdock.core.store", "Feeds are bytes only"),
     ("feeds/__init__", "import crossdock.core.account", "Feeds are bytes only"),
+    ("feeds/__init__", "import crossdock.plugin", "Floors of the house"),
+    ("feeds/__init__", "import crossdock.jobs", "Floors of the house"),
     ("plugins/miinto", "from crossdock.core import errors", "A plugin imports crossdock.plugin"),
     ("plugins/miinto", "from crossdock import Hub", "A plugin imports crossdock.plugin"),
     ("plugins/miinto", "def lazily():\n    import crossdock.jobs", "A plugin imports crossdock.plugin"),

@@ -21,7 +21,10 @@ SECTIONS = {
     "Goods": {
         "catalog": ("crossdock.cli.catalog:catalog", "Import and show products, prices and bundles."),
         "stock": ("crossdock.cli.stock:stock", "Show and correct what is in stock."),
-        "offers": ("crossdock.cli.offers:offers", "Link what is listed on platforms to your products."),
+        "prices": ("crossdock.cli.prices:prices", "Say how prices are made, and see how one came about."),
+        "mapping": ("crossdock.cli.mapping:mapping", "Say how the fields of offers files are filled."),
+        "feed": ("crossdock.cli.feed:feed", "Build offers files, give out links, see what is not in them."),
+        "offers": ("crossdock.cli.offers:offers", "Say what is listed where, and link what is listed already."),
     },
     "Orders": {
         "orders": ("crossdock.cli.orders:orders", "Look at orders, take or decline them, ship, cancel."),
@@ -30,6 +33,7 @@ SECTIONS = {
         "plan": ("crossdock.cli.run:plan", "Say what a job would do, without doing it."),
         "run": ("crossdock.cli.run:run", "Run a job of an account now."),
         "work": ("crossdock.cli.run:work", "Run what is due, in the background."),
+        "serve": ("crossdock.cli.serve:serve", "Offer feeds on the web, and run what is due."),
         "schedule": ("crossdock.cli.schedule:schedule", "Say when jobs run by themselves."),
         "status": ("crossdock.cli.watch:status", "Say whether all is well; the exit code is for a monitor."),
         "runs": ("crossdock.cli.watch:runs", "Look at what ran, and stop what runs."),

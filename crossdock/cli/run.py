@@ -55,8 +55,8 @@ def _level(pending: PendingLevel) -> dict[str, Any]:
 def run(app: App, account: str, job: str, force: bool) -> None:
     """Run a job of an account now, and say how it ended.
 
-    Jobs: orders, accept, stock, offers, statuses. The exit code says how it ended: 0 is done; the others are in
-    docs/exit-codes.md.
+    Jobs: orders, accept, stock, offers, resolve, feed, statuses. The exit code says how it ended: 0 is done; the others
+    are in docs/exit-codes.md.
     """
     with app.hub() as hub:
         with watched(hub, account, job):

@@ -65,6 +65,19 @@ class Pair(click.ParamType[tuple[str, Any]]):
         return name.strip(), rest
 
 
+class Renaming(Pair):
+    """The name of a column in a file, and the one that it is to have; the first may hold equals signs of its own."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> tuple[str, str]:
+        """Return the name that it is to have, and the file's."""
+        if isinstance(value, tuple):
+            return value
+        theirs, _, ours = str(value).rpartition("=")
+        if not (theirs.strip() and ours.strip()):
+            self.fail(f"{value!r} names no two columns; write {self.name}.", parameter, context)
+        return ours.strip().lower(), theirs.strip()
+
+
 class Units(Pair):
     """A name and a whole number above zero."""
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import secrets
 import tomllib
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
+from ipaddress import IPv6Address, ip_network
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -22,7 +24,7 @@ from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticUndefined
 
 from crossdock.core.errors import ConfigError
@@ -136,6 +138,28 @@ class Options(BaseModel):
     )
     poll_seconds: int | None = Field(
         None, ge=5, title="Polling", description="Seconds between looks for orders; None takes the platform's own."
+    )
+    feed_seconds: int = Field(
+        1800, ge=60, title="Feed", description="Seconds between two builds of the offers file, where it is switched on."
+    )
+    feed_on_change: bool = Field(
+        True, title="Feed on change", description="Builds the offers file soon after something in it changed, too."
+    )
+    max_drop_share: Decimal = Field(
+        Decimal("0.3"),
+        ge=0,
+        le=1,
+        title="Guard: drop",
+        description="An offers file with more than this share of rows fewer than the last one needs force.",
+    )
+    feed_versions: int = Field(
+        5, ge=1, title="Feed versions", description="Of how many old offers files the files are kept."
+    )
+    feed_silence_minutes: int = Field(
+        120,
+        ge=0,
+        title="Feed silence",
+        description="Warns when nobody has fetched a feed for this long. 0 switches it off.",
     )
     count_contains: dict[str, Literal["shipped", "placed", "none"]] = Field(
         default_factory=dict,
@@ -396,6 +420,51 @@ def read_keys(reference: str, folder: Path) -> tuple[bytes, ...]:
 # --- the installation ------------------------------------------------------------------------------------------------
 
 _SQLITE = "sqlite:///"
+_BIND = re.compile(r"(?P<host>\[[^\[\]]+\]|[^\s:/\[\]]+):(?P<port>\d{1,5})")
+
+
+class Serve(BaseModel):
+    """Where `crossdock serve` listens, and how others reach it: the section [serve]."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    bind: str = Field(
+        default="127.0.0.1:8765", description="HOST:PORT to listen at; an IPv6 address stands in brackets."
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="What the links that others are given begin with; the address of `bind` if there is none.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(), description="Addresses or networks of proxies whose X-Forwarded-For is believed."
+    )
+
+    @field_validator("bind")
+    @classmethod
+    def _has_host_and_port(cls, bind: str) -> str:
+        found = _BIND.fullmatch(bind)
+        if found is None or int(found["port"]) > 65535:
+            raise ValueError("this is no HOST:PORT such as 127.0.0.1:8765 or [::1]:8765")
+        if found["host"].startswith("["):
+            IPv6Address(found["host"][1:-1])
+        return bind
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            ip_network(proxy)
+        return proxies
+
+    def address(self) -> tuple[str, int]:
+        """Return host, without brackets, and port to listen at."""
+        host, _, port = self.bind.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def link(self, path: str) -> str:
+        """Return the URL by which others reach a path, such as `/feed/...`."""
+        return (self.public_url or f"http://{self.bind}").rstrip("/") + path
 
 
 class Installation(BaseModel):
@@ -408,6 +477,7 @@ class Installation(BaseModel):
     )
     key: str = Field("file:crossdock.key", description="Where the key for secrets is: file:PATH or env:NAME.")
     extensions: tuple[str, ...] = Field((), description="Names of enabled extensions, in the order they run.")
+    serve: Serve = Field(default_factory=Serve, description="Where `crossdock serve` listens, and how it is reached.")
     folder: Path = Field(default=Path(), exclude=True)
 
     def database_url(self) -> str:

@@ -340,6 +340,29 @@ class Connector:
             raise ContractError(f"An extension answered review_acceptance with {vetoes!r}.")
         return tuple(vetoes)
 
+    def adjusts_prices(self) -> bool:
+        """Whether an enabled extension wants to change prices."""
+        return bool(self.loaded.manager.hook.adjust_price.get_hookimpls())
+
+    def adjust_price(self, offer: model.Offer, price: model.Price) -> tuple[tuple[str, model.Price], ...]:
+        """Ask the enabled extensions one after the other, each for what the one before made of the price.
+
+        Returns:
+            Who changed the price, and to what; see `Extensions.adjust_price`.
+        """
+        changes = []
+        view = self.account.view()
+        for extension in self.loaded.manager.hook.adjust_price.get_hookimpls():
+            known = {"account_view": view, "offer": offer, "price": price}
+            answer = extension.function(**{name: known[name] for name in extension.argnames})
+            if answer is None:
+                continue
+            if not isinstance(answer, model.Price):
+                raise ContractError(f"{extension.plugin_name} answered adjust_price with {answer!r}.")
+            price = answer
+            changes.append((extension.plugin_name, price))
+        return tuple(changes)
+
     def _results(self, verb: str, **arguments: Any) -> tuple[model.Result, ...]:
         results: tuple[model.Result, ...] = self._call(verb, tuple, **arguments)
         self._check_all(verb, results, model.Result)

@@ -503,7 +503,8 @@ class FeedField:
         currency: of a price; the value is in minor units if `minor`, else in units with two places.
         market: the market that it is for; None for what all markets share.
         source: what fills it by itself: `sku`, `gtin`, `name`, `product` (its code), `product_name`, `category`,
-            `price`, `old_price`, `stock`, or `attribute:NAME` (the variant's, else its product's).
+            `price`, `old_price`, `stock`, or `attribute:NAME` (the variant's, else its product's); several parted by
+            `|`, the first that gives anything. Of an attribute with several lines an address takes the first.
         separator: between the values of a field of several.
         help: what the platform wants in it, in a sentence.
     """
@@ -567,6 +568,7 @@ class Feed:
         key: the fields which together must be unique.
         check: a module-level pure function that says what no `FeedField` can, of the fields of one offer.
         after_end: how long an ended offer still goes out, with stock 0.
+        keys: fields by which `push_stock` finds an offer once it is out: name in `Offer.keys` to name of the field.
     """
 
     media_type: str
@@ -579,6 +581,7 @@ class Feed:
     key: tuple[str, ...] = ()
     check: Callable[[Mapping[str, str]], Iterable[FieldFault]] | None = None
     after_end: timedelta = timedelta(hours=1)
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 # --- people ----------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ _NAMED = (
     (re.compile(rf'("{_NAME}"\s*:\s*)"(?:[^"\\]|\\.)*(?:"|$)', re.IGNORECASE), rf'\1"{MASK}"'),
     (re.compile(rf"(<{_NAME}>)[^<]+", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(rf"((?<![\w.-]){_NAME}=)[^\s&;,\"'<>]+", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(r"(/feed/)[\w%~-]{8,}"), rf"\1{MASK}"),  # a link to an offers file: who has it needs no more
     (re.compile(r"((?<![\w.-])(?:proxy-)?(?:authorization|(?:set-)?cookie): *)[^\r\n]+", re.IGNORECASE), rf"\1{MASK}"),
 )
 _HEADER = re.compile(rf"auth|sign|{_SENSITIVE}", re.IGNORECASE)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from crossdock.core.errors import ConfigError
-from crossdock.jobs.rowfile import Fault, Row, fault, open_rows
+from crossdock.core.store.imports import Fault
+from crossdock.jobs.rowfile import Row, fault, open_rows
 
 COLUMNS = ("invoiceno", "stockcode", "description", "quantity", "invoicedate", "unitprice", "customerid")
 FAULTS_SHOWN = 20

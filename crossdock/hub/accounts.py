@@ -23,7 +23,7 @@ from crossdock.core.config import (
 from crossdock.core.connector import Connector, Loaded
 from crossdock.core.errors import ConfigError
 from crossdock.core.model import Gap, Kind, Limits, Market
-from crossdock.core.store import accounts, cursors, offer_levels, secrets, statuses
+from crossdock.core.store import accounts, cursors, marks, offer_levels, secrets, statuses
 from crossdock.core.store.accounts import AccountRow, Switch
 
 if TYPE_CHECKING:
@@ -188,6 +188,8 @@ class Accounts:
             changed = accounts.save(tx, row.id, settings=_given(chosen), options=_given(engine))
             if any(changed.options.get(name) != row.options.get(name) for name in RECKONED_BY):
                 offer_levels.mark_account(tx, row.id)
+            if changed.settings != row.settings:
+                marks.mark_account(tx, row.id)  # the fields of offers files may depend on any of them
             sealed = plain_values(chosen, secret=True)
             for field in sorted(hidden & (settings or {}).keys()):
                 if field in sealed:

@@ -26,15 +26,19 @@ from crossdock.core.connector import Broadcast, Connector, Loaded, load
 from crossdock.core.errors import ConfigError
 from crossdock.core.http import Http
 from crossdock.core.redaction import SECRETS, get_logger
-from crossdock.core.store import Read, Store, Write, accounts, migrate, secrets
+from crossdock.core.store import Read, Store, Write, accounts, feeds, migrate, secrets
 from crossdock.core.store.accounts import AccountRow
 from crossdock.core.store.rates import SqlRates
 from crossdock.core.store.runs import RunRecord
 from crossdock.hub import rhythm
 from crossdock.hub.accounts import Accounts
 from crossdock.hub.catalog import Catalog
+from crossdock.hub.downloads import Downloads
+from crossdock.hub.feeds import Feeds
+from crossdock.hub.mapping import Mapping
 from crossdock.hub.offers import Offers
 from crossdock.hub.orders import Orders
+from crossdock.hub.prices import Prices
 from crossdock.hub.statuses import Statuses
 from crossdock.hub.stock import Stock
 from crossdock.hub.work import Work
@@ -54,8 +58,12 @@ class Hub:
         catalog: what the seller owns.
         stock: how much of it is there.
         offers: what is listed where.
+        mapping: how the fields of offers files are filled.
+        prices: how prices are made.
         statuses: the seller's statuses and the platforms'.
         orders: the orders.
+        downloads: who fetched the offers files.
+        feeds: the offers files.
         work: runs, schedules, events, status.
     """
 
@@ -69,8 +77,12 @@ class Hub:
         self.catalog = Catalog(self)
         self.stock = Stock(self)
         self.offers = Offers(self)
+        self.mapping = Mapping(self)
+        self.prices = Prices(self)
         self.statuses = Statuses(self)
         self.orders = Orders(self)
+        self.downloads = Downloads(self)
+        self.feeds = Feeds(self)
         self.work = Work(self)
         self._plugins: dict[str, Loaded] = {}
         self._loading = threading.Lock()
@@ -122,6 +134,17 @@ class Hub:
             row = accounts.get(tx, account_id)
         view = AccountView(id=row.id, name=row.name, platform=row.platform, options=_options(row))
         self.tell("order_changed", account_view=view, order_id=order_id, what=what)
+
+    def feeds_published(self, record: RunRecord) -> None:
+        """Tell the enabled extensions which versions of feeds came out in a run."""
+        if record.began_at is None or not self.hears("feed_published"):
+            return
+        with self.store.read() as tx:
+            row = accounts.get(tx, record.account)
+            versions = feeds.published_since(tx, row.id, record.began_at)
+        view = AccountView(id=row.id, name=row.name, platform=row.platform, options=_options(row))
+        for version in versions:
+            self.tell("feed_published", account_view=view, market=version.market, version=version.id)
 
     def plugin(self, platform: str) -> Loaded:
         """Return a platform's plugin with the enabled extensions, loaded once.

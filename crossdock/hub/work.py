@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from crossdock.core.errors import ConfigError, Unsupported
-from crossdock.core.store import accounts, events, offer_levels, orders, runs, schedules
+from crossdock.core.store import accounts, events, feeds, offer_levels, orders, runs, schedules
 from crossdock.core.store.engine import Write
 from crossdock.core.store.events import EventRecord, Level
 from crossdock.core.store.runs import RunRecord, RunState
@@ -90,6 +90,7 @@ class Work:
             redact=hub.redactor.redact,
             order_changed=hub.order_changed,
             run_ended=self._tell_ended,
+            folder=hub.installation.folder,
         )
         self._queue = EmbeddedQueue(executor)
         hub.store.on_queued = self._queue.enqueue
@@ -216,13 +217,15 @@ class Work:
             )
 
     def _tell_ended(self, run_id: int) -> None:
-        if not (self.listeners or self._hub.hears("run_finished")):
+        if not (self.listeners or self._hub.hears("run_finished") or self._hub.hears("feed_published")):
             return
         with self._hub.store.read() as tx:
             record = runs.get(tx, run_id)
         if record.state not in runs.ACTIVE:
             facts = {"account_id": record.account, "job": record.job, "state": record.state.value}
             self._hub.tell("run_finished", run_id=record.id, **facts)
+            if record.job == feeds.FEED_JOB:
+                self._hub.feeds_published(record)
         for listener in self.listeners:
             listener(record)
 

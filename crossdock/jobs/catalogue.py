@@ -1,10 +1,10 @@
 """Imports of the seller's catalogue: products, prices, quantities and bundles from a file.
 
-Columns: `sku` and `name`, and as needed `price`, `currency`, `quantity`, `gtin`, `product` (the code of the product
-that the variant belongs to), `vat_rate` and `vat_rate_XX` by country, `bundle` ("SKU*2+SKU2"); any other column is an
-attribute. What a file has no column for stays as it is. An empty cell is unknown: a quantity or a bundle stays as it
-is, everything else has no value then. A row is landed whole or not at all, and one that changes nothing of the
-catalogue writes nothing of it.
+Columns of the plain layout: `sku` and `name`, and as needed `price`, `currency`, `quantity`, `gtin`, `product` (the
+code of the product that the variant belongs to), `vat_rate` and `vat_rate_XX` by country, `bundle` ("SKU*2+SKU2"); any
+other column is an attribute. The layouts of shops are in `layouts`. What a file has no column for stays as it is. An
+empty cell is unknown: a quantity or a bundle stays as it is, everything else has no value then. A row is landed whole
+or not at all, and one that changes nothing of the catalogue writes nothing of it.
 """
 
 from __future__ import annotations
@@ -13,27 +13,32 @@ import csv
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TypeVar
 
 from crossdock.core.config import Options
 from crossdock.core.errors import ConfigError
 from crossdock.core.model import Contains, Money
-from crossdock.core.store import Read, Store, Write, accounts, catalog, imports, offer_levels, stock, warehouses
-from crossdock.core.store.catalog import Change, ProductDraft, Upserted, VariantRow
-from crossdock.jobs.catalogue_row import BadRow, Item, read_item
-from crossdock.jobs.rowfile import BrokenFile, Fault, Row, RowFile, fault, open_rows
+from crossdock.core.store import Read, Store, Write, accounts, imports, warehouses
+from crossdock.core.store.catalog import Change
+from crossdock.core.store.imports import Fault
+from crossdock.jobs import layouts
+from crossdock.jobs.catalogue_landing import SOURCE, Landed, Landing
+from crossdock.jobs.catalogue_notes import Notes
+from crossdock.jobs.catalogue_row import BadRow, Item, ProductItem, read_item, read_product
+from crossdock.jobs.layouts.layout import Entry, Layout, Others, Products, filled
+from crossdock.jobs.rowfile import BrokenFile, Columns, Row, RowFile, fault, open_rows
 
-SOURCE = "import"
-REQUIRED = ("sku", "name")
 BATCH = 1000  # rows of one transaction
-FAULTS_KEPT = 1000  # in the report; a faults file has all
+FAULTS_KEPT = 1000  # in the report and in the store; a faults file has all
+CHILDLESS_KEPT = 100
 
 Progress = Callable[[int, float], None]
+Taken = TypeVar("Taken")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +48,27 @@ class ImportReport:
     Args:
         id: the import's number in the store.
         file: what was read.
+        layout: how it was read.
+        recognised: whether the layout was found out from the columns.
         added, updated, unchanged, failed: numbers of rows.
+        products: how many of the rows that landed are rows of products.
         faults: the first of them; a row may have several.
+        left_out: columns that held something and were not taken.
+        childless: codes of the first products in the file that have no variant there.
     """
 
     id: int
     file: str
+    layout: str
+    recognised: bool
     added: int
     updated: int
     unchanged: int
     failed: int
+    products: int
     faults: tuple[Fault, ...]
+    left_out: tuple[str, ...]
+    childless: tuple[str, ...]
 
 
 class ImportBroken(ConfigError):
@@ -69,8 +84,10 @@ def import_file(
     store: Store,
     path: Path,
     *,
+    layout: str | None = None,
     warehouse: str = "main",
     columns: Mapping[str, str] | None = None,
+    keep: Collection[str] | None = (),
     currency: str | None = None,
     as_of: datetime | None = None,
     faults_file: Path | None = None,
@@ -81,8 +98,10 @@ def import_file(
     Args:
         store: an opened store.
         path: CSV, TSV or JSON lines in UTF-8, plain or gzipped.
+        layout: one of `layouts.LAYOUTS`; by default the one that the columns tell.
         warehouse: where the quantities were counted.
-        columns: the file's name of a column by the name it is to have: `{"sku": "Item no."}`.
+        columns: the file's name of a column by the layout's: `{"sku": "Item no."}`.
+        keep: columns unknown to the layout that become attributes; None keeps all.
         currency: ISO 4217 code of prices on rows that name none.
         as_of: when the quantities were true, aware; by default now.
         faults_file: gets every fault, as CSV: line, field, value, reason.
@@ -92,27 +111,37 @@ def import_file(
         The numbers of rows by what came of them, and the first faults.
 
     Raises:
-        ConfigError: nothing was read: no such file, warehouse, column or currency, or `as_of` lies ahead.
+        ConfigError: nothing was read: no such file, layout, warehouse, column or currency, or `as_of` lies ahead.
         ImportBroken: the file is broken in the middle; what was read before has landed and is in its report.
     """
     moment = _moment(as_of, store.clock.now())
     _check_currency(currency)
     with ExitStack() as stack:
-        rows = stack.enter_context(open_rows(path, required=REQUIRED, columns=columns))
+        needs = layouts.find(layout or layouts.DEFAULT).needs
+        rows = stack.enter_context(open_rows(path, required=needs, columns=columns))
+        found = rows.columns()
+        chosen = layouts.find(layout) if layout else layouts.recognise(found.names)
+        others = Others(chosen, _kept(path, keep, found))
         faults = _Faults(stack.enter_context(_new_file(faults_file)) if faults_file else None)
-        with store.write() as tx:
-            warehouses.require(tx, warehouse)
-            number = imports.begin(tx, str(path))
-            landing = _Landing(warehouse, moment, _contained(tx))
-        work = _Import(store, landing, faults, currency, progress)
+        number, landing = _begin(store, path, chosen, warehouse, moment)
+        reader = _Reader(chosen, others, stack.enter_context(Notes()), currency)
+        work = _Import(store, number, landing, reader, faults, progress)
+        recognised = layout is None and chosen.name != layouts.DEFAULT
         try:
             work.read(rows)
-        except ConfigError as error:
-            report = work.end(number, path, because=str(error))
-            if isinstance(error, BrokenFile):
-                raise ImportBroken(error, report) from error
-            raise
-        return work.end(number, path)
+        except BrokenFile as error:
+            report = work.end(path, recognised=recognised, because=str(error))
+            raise ImportBroken(error, report) from error
+        return work.end(path, recognised=recognised)
+
+
+def _begin(store: Store, path: Path, layout: Layout, warehouse: str, as_of: datetime) -> tuple[int, Landing]:
+    """Note that the import begins; return its number, and what writes its batches."""
+    with store.write() as tx:
+        warehouses.require(tx, warehouse)
+        contains, makes_products = _contained(tx), layout.products is None
+        landing = Landing(warehouse=warehouse, as_of=as_of, contains=contains, makes_products=makes_products)
+        return imports.begin(tx, str(path), layout.name), landing
 
 
 def _moment(as_of: datetime | None, now: datetime) -> datetime:
@@ -123,6 +152,17 @@ def _moment(as_of: datetime | None, now: datetime) -> datetime:
     if as_of > now:
         raise ConfigError(f"The quantities cannot be true as of {as_of}: that is still to come.")
     return as_of
+
+
+def _kept(path: Path, keep: Collection[str] | None, there: Columns) -> frozenset[str] | None:
+    if keep is None:
+        return None
+    names = frozenset(name.strip().lower() for name in keep)
+    absent = sorted(names - there.names) if there.fixed else []
+    if absent:
+        faults = [f"column {name!r} is not there" for name in absent]
+        raise ConfigError(f"{path} has not all that is to be kept.", faults=faults)
+    return names
 
 
 def _new_file(path: Path) -> IO[str]:
@@ -148,11 +188,13 @@ def _contained(tx: Read) -> dict[str, Contains]:
 
 
 class _Faults:
-    """Gathers faults: the first for the report, all of them for a file."""
+    """Gathers faults: the first for report and store, all of them for a file."""
 
     def __init__(self, file: IO[str] | None) -> None:
         self.first: list[Fault] = []
         self.rows = 0
+        self.total = 0
+        self._stored = 0
         self._writer = csv.writer(file) if file else None
         if self._writer:
             self._writer.writerow(["line", "field", "value", "reason"])
@@ -160,156 +202,238 @@ class _Faults:
     def add(self, faults: Sequence[Fault]) -> None:
         """Take what is wrong with one row."""
         self.rows += 1
+        self.total += len(faults)
         self.first.extend(faults[: FAULTS_KEPT - len(self.first)])
         if self._writer:
             self._writer.writerows((one.line, one.field, one.value, one.reason) for one in faults)
+
+    def store(self, tx: Write, number: int) -> None:
+        """Put those of the first that are new into the store."""
+        imports.keep_faults(tx, number, self._stored + 1, self.first[self._stored :])
+        self._stored = len(self.first)
+
+
+class _Reader:
+    """Understands the rows of one file."""
+
+    def __init__(self, layout: Layout, others: Others, notes: Notes, currency: str | None) -> None:
+        self.layout = layout.name
+        self.products = layout.products
+        self._read = layout.read
+        self._others = others
+        self._notes = notes
+        self._currency = currency
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return the columns that held something and were not taken."""
+        return tuple(sorted(self._others.left_out))
+
+    def childless(self) -> tuple[str, ...]:
+        """Return the codes of the first products without a variant in the file."""
+        return self._notes.childless(CHILDLESS_KEPT)
+
+    def is_product(self, row: Row) -> bool:
+        """Whether a row is one of a product; one that cannot be read is none."""
+        return self.products is not None and not row.faults and self.products.has(row)
+
+    def product(self, row: Row, products: Products) -> ProductItem | None:
+        """Return what the row of a product says, and note it; None if it said the same before.
+
+        Raises:
+            BadRow: it cannot be understood, or contradicts a row before.
+        """
+        entry = products.read(row)
+        item = read_product(entry.row, filled(entry.attributes, self._others.take(row)))
+        claimed = {sku: self._notes.claimed(sku) for sku in entry.members}
+        faults = [
+            fault(item.line, "variant", sku, f"this variant belongs to {parent[0]!r} on line {parent[1]} already")
+            for sku, parent in claimed.items()
+            if parent is not None and parent[0] != item.code
+        ]
+        if faults:
+            raise BadRow(faults)
+        digest = hash((item.digest, json.dumps(entry.members, sort_keys=True)))
+        if not self._is_first("product", item.code, digest, item.line):
+            return None
+        self._notes.add_product(item.code, item.name, item.line, entry.alias, entry.members)
+        return item
+
+    def entry(self, row: Row) -> Entry:
+        """Return what the row of a variant says.
+
+        Raises:
+            BadRow: it cannot be read.
+        """
+        if row.faults:
+            raise BadRow(row.faults)
+        entry = self._read(row)
+        return replace(entry, attributes=filled(entry.attributes, self._others.take(row)))
+
+    def variant(self, entry: Entry) -> Item | None:
+        """Return what an entry says of a variant; None if one before said the same.
+
+        Raises:
+            BadRow: it cannot be understood, or contradicts one before.
+        """
+        if self.products is not None:
+            entry = self._with_product(entry)
+        item = read_item(entry.row, self._currency, entry.attributes)
+        return item if self._is_first("variant", item.sku, item.digest, item.line) else None
+
+    def _with_product(self, entry: Entry) -> Entry:
+        cells = entry.row.cells
+        parent = self._notes.parent(cells.get("sku", ""), cells.get("product", ""))
+        if parent is None:
+            return entry
+        own = {**cells, "product": parent.code, "name": cells.get("name") or parent.name}
+        return Entry(row=Row(line=entry.row.line, cells=own), attributes=filled(entry.attributes, parent.attributes))
+
+    def _is_first(self, kind: str, code: str, digest: int, line: int) -> bool:
+        known, place = self._notes.first(kind, code, digest, line)
+        if known != digest:
+            because = f"line {place} has this SKU too, with other content; that one counts"
+            raise BadRow([fault(line, "sku", code, because)])
+        return place == line
 
 
 class _Import:
     """One import on its way: rows come in one by one and land in batches."""
 
     def __init__(
-        self, store: Store, landing: _Landing, faults: _Faults, currency: str | None, progress: Progress | None
+        self,
+        store: Store,
+        number: int,
+        landing: Landing,
+        reader: _Reader,
+        faults: _Faults,
+        progress: Progress | None,
     ) -> None:
         self._store = store
+        self._number = number
         self._landing = landing
+        self._reader = reader
         self._faults = faults
-        self._currency = currency
         self._progress = progress or (lambda rows, share: None)
         self._changes: Counter[Change] = Counter()
+        self._products = 0
+        self._product_batch: list[ProductItem] = []
         self._batch: list[Item] = []
-        self._seen: dict[str, tuple[int, int]] = {}  # digest and line by SKU
+        self._since = 0  # rows since the last batch landed
 
     def read(self, rows: RowFile) -> None:
-        """Land every row; bundles last, since their parts may stand further down."""
-        broken = None
+        """Land every row: products first, since their variants may stand above them.
+
+        Raises:
+            BrokenFile: the file is broken in the middle; what was read before has landed.
+        """
+        if self._reader.products is None:
+            self._read_variants(rows, lambda: rows.share)
+            return
+        with suppress(BrokenFile):  # the second reading comes to the same place
+            self._read_products(rows, self._reader.products)
+        self._land(0.5)
+        self._read_variants(rows, lambda: 0.5 + rows.share / 2)
+
+    def _read_products(self, rows: RowFile, products: Products) -> None:
+        for row in rows:
+            if self._reader.is_product(row):
+                with self._gathering_faults():
+                    item = self._reader.product(row, products)
+                    self._take(item, self._product_batch)
+                self._step(rows.share / 2)
+
+    def _read_variants(self, rows: RowFile, share: Callable[[], float]) -> None:
+        """Land every row that is none of a product; bundles last, since their parts may stand further down."""
         with tempfile.TemporaryFile("w+", encoding="utf-8") as bundles:
+            broken = None
             try:
                 for row in rows:
-                    if row.cells.get("bundle") and not row.faults:
-                        json.dump([row.line, dict(row.cells)], bundles)
-                        bundles.write("\n")
-                    else:
-                        self._take(row, rows.share)
+                    if not self._reader.is_product(row):
+                        self._read_variant(row, bundles)
+                        self._step(share())
             except BrokenFile as error:
                 broken = error
-            self._land(rows.share)
-            for row in _put_aside(bundles):
-                self._take(row, rows.share)
-            self._land(rows.share)
+            self._land(share())
+            for entry in _put_aside(bundles):
+                with self._gathering_faults():
+                    self._take(self._reader.variant(entry), self._batch)
+                self._step(share())
+            self._land(share())
         if broken:
             raise broken
 
-    def _take(self, row: Row, share: float) -> None:
-        try:
-            item = read_item(row, self._currency)
-        except BadRow as error:
-            self._faults.add(error.faults)
-            return
-        digest, line = self._seen.setdefault(item.sku, (item.digest, item.line))
-        if line == item.line:
-            self._batch.append(item)
-        elif digest == item.digest:
+    def _read_variant(self, row: Row, bundles: IO[str]) -> None:
+        with self._gathering_faults():
+            entry = self._reader.entry(row)
+            if entry.row.cells.get("bundle"):
+                json.dump([row.line, dict(entry.row.cells), dict(entry.attributes)], bundles)
+                bundles.write("\n")
+            else:
+                self._take(self._reader.variant(entry), self._batch)
+
+    def _take(self, item: Taken | None, batch: list[Taken]) -> None:
+        if item is None:
             self._changes[Change.UNCHANGED] += 1
         else:
-            because = f"line {line} has this SKU too, with other content; that one counts"
-            self._faults.add([fault(item.line, "sku", item.sku, because)])
-        if len(self._batch) == BATCH:
+            batch.append(item)
+
+    @contextmanager
+    def _gathering_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except BadRow as error:
+            self._faults.add(error.faults)
+
+    def _step(self, share: float) -> None:
+        self._since += 1
+        if self._since == BATCH:
             self._land(share)
 
     def _land(self, share: float) -> None:
-        if self._batch:
+        if self._since:
             with self._store.write() as tx:
-                landed = self._landing.land(tx, self._batch)
-            self._changes.update(landed.changes.values())
-            for faults in landed.faults:
-                self._faults.add(faults)
+                products = self._landing.land_products(tx, self._product_batch)
+                variants = self._landing.land(tx, self._batch)
+                self._count(products, variants)
+                self._products += len(products.changes)
+                self._faults.store(tx, self._number)
+                imports.go_on(tx, self._number, self._counts())
+            self._product_batch.clear()
             self._batch.clear()
+            self._since = 0
         self._progress(self._changes.total() + self._faults.rows, share)
 
-    def end(self, number: int, path: Path, *, because: str = "") -> ImportReport:
+    def end(self, path: Path, *, recognised: bool, because: str = "") -> ImportReport:
         """Note what came of it, and why it ended early if it did."""
-        counts = {change.value: self._changes[change] for change in Change} | {"failed": self._faults.rows}
+        counts = self._counts()
         with self._store.write() as tx:
-            imports.end(tx, number, counts | ({"broken": because} if because else {}))
-        return ImportReport(id=number, file=str(path), faults=tuple(self._faults.first), **counts)
+            self._faults.store(tx, self._number)
+            imports.end(tx, self._number, counts | ({"broken": because} if because else {}))
+        return ImportReport(
+            id=self._number,
+            file=str(path),
+            layout=self._reader.layout,
+            recognised=recognised,
+            faults=tuple(self._faults.first),
+            left_out=self._reader.left_out(),
+            childless=self._reader.childless(),
+            **{name: counts[name] for name in (*Change, "failed", "products")},
+        )
+
+    def _count(self, *landed: Landed) -> None:
+        for part in landed:
+            self._changes.update(part.changes)
+            for faults in part.faults:
+                self._faults.add(faults)
+
+    def _counts(self) -> dict[str, Any]:
+        counts = {change.value: self._changes[change] for change in Change}
+        found = {"failed": self._faults.rows, "faults": self._faults.total, "products": self._products}
+        return {"layout": self._reader.layout, **counts, **found}
 
 
-def _put_aside(file: IO[str]) -> Iterator[Row]:
+def _put_aside(file: IO[str]) -> Iterator[Entry]:
     file.seek(0)
     for text in file:
-        line, cells = json.loads(text)
-        yield Row(line=line, cells=cells)
-
-
-@dataclass(frozen=True, slots=True)
-class _Landed:
-    """What became of a batch: the change of each SKU that landed, the faults of each row that did not."""
-
-    changes: dict[str, Change]
-    faults: list[Sequence[Fault]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Landing:
-    """Writes batches: where quantities were counted, when, and which orders of which account they leave out already."""
-
-    warehouse: str
-    as_of: datetime
-    contains: Mapping[str, Contains]
-
-    def land(self, tx: Write, items: Sequence[Item]) -> _Landed:
-        """Write a batch; a row that cannot land is left out whole."""
-        landed = _Landed({}, [])
-        self._land_plain(tx, [item for item in items if item.bundle is None], landed)
-        for item in items:
-            if item.bundle is not None:
-                _land_bundle(tx, item, item.bundle, landed)
-        return landed
-
-    def _land_plain(self, tx: Write, items: Sequence[Item], landed: _Landed) -> None:
-        old = catalog.find_by_sku(tx, (item.sku for item in items))
-        bundles = catalog.parts_of(tx, (row.id for row in old.values()))
-        good = []
-        for item in items:
-            if item.quantity is not None and item.sku in old and old[item.sku].id in bundles:
-                because = "this SKU is a bundle, and what there is of it follows from its parts; leave this empty"
-                landed.faults.append([fault(item.line, "quantity", str(item.quantity), because)])
-            else:
-                good.append(item)
-        done = _upsert(tx, good, old)
-        counts = [
-            stock.Count(variant_id=done[item.sku].id, warehouse=self.warehouse, quantity=item.quantity)
-            for item in good
-            if item.quantity is not None
-        ]
-        moved = set(stock.count(tx, counts, source=SOURCE, as_of=self.as_of, contains=self.contains))
-        landed.changes.update({sku: _change(row, row.id in moved) for sku, row in done.items()})
-
-
-def _land_bundle(tx: Write, item: Item, parts: Mapping[str, int], landed: _Landed) -> None:
-    """Write one bundle; one by one, because each may be what the next must not hold."""
-    numbers = catalog.ids_by_sku(tx, {item.sku, *parts})
-    wrong = catalog.bundle_faults(tx, item.sku, parts, numbers)
-    if wrong:
-        shown = "+".join(f"{sku}*{units}" for sku, units in parts.items())
-        landed.faults.append([fault(item.line, "bundle", shown, reason) for reason in wrong])
-        return
-    row = _upsert(tx, [item], catalog.find_by_sku(tx, [item.sku]))[item.sku]
-    other = catalog.set_bundle(tx, item.sku, parts)
-    if other:
-        offer_levels.mark_changed(tx, [row.id])
-    landed.changes[item.sku] = _change(row, other)
-
-
-def _upsert(tx: Write, items: Iterable[Item], old: Mapping[str, VariantRow]) -> dict[str, Upserted]:
-    drafts = [item.draft(old.get(item.sku)) for item in items]
-    # A product that is new gets the name of its first variant.
-    names = {draft.product: draft.name for draft in reversed(drafts) if draft.product is not None}
-    missing = set(names) - set(catalog.ids_by_code(tx, names))
-    catalog.upsert_products(tx, [ProductDraft(code=code, name=names[code]) for code in missing])
-    return catalog.upsert(tx, drafts)
-
-
-def _change(row: Upserted, more: bool) -> Change:
-    return Change.UPDATED if more and row.change is Change.UNCHANGED else row.change
+        line, cells, attributes = json.loads(text)
+        yield Entry(row=Row(line=line, cells=cells), attributes=attributes)

@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import TypeVar
 
 from crossdock.core.model import Money
-from crossdock.core.store.catalog import ANY_COUNTRY, GTIN_LENGTHS, VariantDraft, VariantRow
-from crossdock.jobs.rowfile import Fault, Row, fault
+from crossdock.core.store.catalog import ANY_COUNTRY, GTIN_LENGTHS, ProductDraft, VariantDraft, VariantRow
+from crossdock.core.store.imports import Fault
+from crossdock.jobs.rowfile import Row, fault
 
 LONGEST_CODE = 255  # characters of a SKU or a product's code; databases bear no long keys
 DECIMAL_PLACES = 4
@@ -40,7 +41,7 @@ class Item:
     Args:
         line: where the row begins.
         digest: the same for rows of the same content, within one process.
-        said: columns that the row has; None in one of them is "no value".
+        said: our own columns that the row has; None in one of them is "no value".
         vat_rates: percent by country, None where the rate is unknown.
         attributes: by name, empty where the value is unknown.
         quantity, bundle: None leaves what is there.
@@ -63,7 +64,6 @@ class Item:
         """Return the variant as it is to be; what the row does not speak of stays as it was."""
         was = old or VariantDraft(sku=self.sku, name=self.name)
         rates = {**was.vat_rates, **self.vat_rates}
-        attributes = {**was.attributes, **self.attributes}
         return VariantDraft(
             sku=self.sku,
             name=self.name,
@@ -71,36 +71,57 @@ class Item:
             gtin=self.gtin if "gtin" in self.said else was.gtin,
             price=self.price if "price" in self.said else was.price,
             vat_rates={country: rate for country, rate in rates.items() if rate is not None},
-            attributes={name: value for name, value in attributes.items() if value},
+            attributes=_known({**was.attributes, **self.attributes}),
         )
 
 
-def read_item(row: Row, currency: str | None = None) -> Item:
-    """Understand one row.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductItem:
+    """What a row says of a product: see `Item`."""
+
+    line: int
+    digest: int
+    code: str
+    name: str
+    attributes: Mapping[str, str]
+
+    def draft(self, old: ProductDraft | None) -> ProductDraft:
+        """Return the product as it is to be; what the row does not speak of stays as it was."""
+        return ProductDraft(
+            code=self.code, name=self.name, attributes=_known({**(old.attributes if old else {}), **self.attributes})
+        )
+
+
+def is_own(column: str) -> bool:
+    """Whether a column of this name is one of our own, or one that is easily taken for it; others are attributes."""
+    return column in OWN_COLUMNS or column.startswith(VAT)
+
+
+def read_item(row: Row, currency: str | None = None, attributes: Mapping[str, str] | None = None) -> Item:
+    """Understand the row of a variant.
 
     Args:
-        row: as it was read.
+        row: our own columns of it.
         currency: of prices on rows that name none.
+        attributes: what else the row says.
 
     Raises:
         BadRow: with every fault of the row.
     """
-    if row.faults:
-        raise BadRow(row.faults)
     cells = _Cells(row)
-    said = frozenset(row.cells)
-    rates, attributes, misnamed = _columns(said)
+    rates, misnamed = _vat_columns(frozenset(row.cells))
+    more = attributes or {}
     item = Item(
         line=row.line,
-        digest=hash(tuple(sorted(row.cells.items()))),
-        said=said,
+        digest=_digest(row.cells, more),
+        said=frozenset(row.cells),
         sku=cells.required("sku", _code),
         name=cells.required("name", str),
         product=cells.take("product", _code),
         gtin=cells.take("gtin", _gtin),
         price=cells.take("price", lambda text: _price(text, row.cells.get("currency") or currency)),
         vat_rates={country: cells.take(name, _rate) for name, country in rates.items()},
-        attributes={name: row.cells[name] for name in attributes},
+        attributes=more,
         quantity=cells.take("quantity", _units),
         bundle=cells.take("bundle", _bundle),
     )
@@ -111,6 +132,37 @@ def read_item(row: Row, currency: str | None = None) -> Item:
     if cells.faults:
         raise BadRow(cells.faults)
     return item
+
+
+def read_product(row: Row, attributes: Mapping[str, str]) -> ProductItem:
+    """Understand the row of a product.
+
+    Args:
+        row: its code as `sku`, and its name.
+        attributes: what else the row says.
+
+    Raises:
+        BadRow: with every fault of the row.
+    """
+    cells = _Cells(row)
+    item = ProductItem(
+        line=row.line,
+        digest=_digest(row.cells, attributes),
+        code=cells.required("sku", _code),
+        name=cells.required("name", str),
+        attributes=attributes,
+    )
+    if cells.faults:
+        raise BadRow(cells.faults)
+    return item
+
+
+def _digest(cells: Mapping[str, str], attributes: Mapping[str, str]) -> int:
+    return hash((tuple(sorted(cells.items())), tuple(sorted(attributes.items()))))
+
+
+def _known(attributes: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in attributes.items() if value}
 
 
 class _Cells:
@@ -140,15 +192,10 @@ class _Cells:
 
 
 @lru_cache
-def _columns(names: frozenset[str]) -> tuple[Mapping[str, str], Sequence[str], Sequence[str]]:
-    """Return of a row's columns those with a VAT rate by their country, the attributes, and those that are misnamed."""
+def _vat_columns(names: frozenset[str]) -> tuple[Mapping[str, str], Sequence[str]]:
+    """Return the columns with a VAT rate by their country, and those that look like one and are misnamed."""
     rates = {name: ANY_COUNTRY if name == VAT else name[-2:].upper() for name in names if _VAT.fullmatch(name)}
-    others = sorted(names - OWN_COLUMNS - set(rates))
-    return (
-        rates,
-        [name for name in others if not name.startswith(VAT)],
-        [name for name in others if name.startswith(VAT)],
-    )
+    return rates, sorted(name for name in names if name.startswith(VAT) and name not in rates)
 
 
 # --- cells; each raises ValueError with the reason -------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """The job `offers`: adopt what is listed on the platform already, by linking it to the seller's variants.
 
 A listing is known again by its remote id, else by the seller's SKU, else by a GTIN that only one variant has. What is
-ambiguous or fits nothing is told, not guessed. A page, its links and the cursor are one transaction; a crash repeats a
-page and doubles nothing.
+ambiguous or fits nothing is told, not guessed. An offer that was made here for an offers file (without a shop and an id
+of the platform) becomes the listing that the platform made of it. A page, its links and the cursor are one transaction;
+a crash repeats a page and doubles nothing.
 """
 
 from __future__ import annotations
@@ -38,11 +39,16 @@ class NotLinked(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A listing, the variant that it shows, and the offer that is kept of it already."""
+    """A listing, the variant that it shows, the offer that is kept of it already, and whether that may be over.
+
+    A platform that reads an offers file lists what stands there, and shows it for a while after it left: an offer that
+    was ended here stays so.
+    """
 
     product: RemoteProduct
     variant: VariantRow
     offer: OfferRow | None
+    by_file: bool = False
 
     @property
     def draft(self) -> OfferDraft:
@@ -56,8 +62,13 @@ class Link:
             variant_id=self.variant.id,
             remote_id=self.product.remote_id,
             keys={name: value for name, value in own.items() if value} | {**kept, **self.product.keys},
-            state=OfferState.LISTED,
+            state=self.offer.state if self.offer and self.by_file else OfferState.LISTED,
         )
+
+    @property
+    def moved(self) -> bool:
+        """Whether the offer is one without a shop that turns out to be listed in this one."""
+        return self.offer is not None and self.offer.scope != self.product.scope
 
 
 def adopt(run: Run) -> None:
@@ -79,9 +90,11 @@ def adopt(run: Run) -> None:
 
 def _adopt_page(run: Run, page: ProductPage) -> None:
     with run.write() as tx:
-        links, failed = link(tx, run.account_id, page.products)
+        links, failed = link(tx, run.account_id, page.products, by_file=run.connector.can("build_feed"))
+        moved = {item.offer.id: place[1] for place, item in links.items() if item.offer and item.moved}
+        offers.move(tx, moved)
         done = offers.upsert(tx, run.account_id, (item.draft for item in links.values()))
-        fresh = [row.id for row in done.values() if row.change is Change.ADDED]
+        fresh = [*moved, *(row.id for row in done.values() if row.change is Change.ADDED)]
         if fresh:
             offer_levels.ensure(tx, run.account_id, fresh)
         prices = dict(_new_prices(links, done, run.connector.facts.markets))
@@ -112,7 +125,7 @@ def _report(
 
 
 def link(
-    tx: Read, account: str, products: Sequence[RemoteProduct]
+    tx: Read, account: str, products: Sequence[RemoteProduct], *, by_file: bool = False
 ) -> tuple[dict[Place, Link], list[tuple[RemoteProduct, NotLinked]]]:
     """Find the variant of each listing.
 
@@ -120,6 +133,7 @@ def link(
         tx: any transaction.
         account: the account's id.
         products: what is listed there.
+        by_file: whether the platform lists what stands in an offers file.
 
     Returns:
         Links by place, and what could not be linked with the reason.
@@ -133,12 +147,15 @@ def link(
         except NotLinked as error:
             failed.append((product, error))
     there = {row.place: row for row in offers.of_variants(tx, account, {variant.id for _, variant in matches})}
+    nowhere = {place: row for place, row in there.items() if not row.scope and row.remote_id is None}
     links: dict[Place, Link] = {}
     for product, variant in matches:
         place = (product.market, product.scope, variant.id)
         holder = links[place].product.remote_id if place in links else _holder(there.get(place))
         if holder in (None, product.remote_id):
-            links[place] = Link(product=product, variant=variant, offer=there.get(place))
+            kept = links[place].offer if place in links else there.get(place)
+            offer = kept or nowhere.pop((product.market, "", variant.id), None)
+            links[place] = Link(product=product, variant=variant, offer=offer, by_file=by_file)
         else:
             why = f"{_said(product)} is {variant.sku!r}, and that is linked to listing {holder} already."
             failed.append((product, NotLinked(AMBIGUOUS, why)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from crossdock.core.errors import ConfigError
 from crossdock.core.store import accounts
 from crossdock.core.store.accounts import Switch
-from crossdock.jobs import acceptance, offers, orders, statuses, stock
+from crossdock.jobs import acceptance, feeds, offers, orders, resolve, statuses, stock
 from crossdock.jobs.run import JobFunction, Run
 
 
@@ -62,6 +62,8 @@ JOBS: Mapping[str, Job] = {
         Job(name=acceptance.JOB, title="decide about proposals", function=acceptance.accept, writes=True),
         Job(name=stock.JOB, title="send stock levels", function=stock.push, switch=Switch.STOCK, writes=True),
         Job(name=offers.JOB, title="link what is listed already", function=offers.adopt),
+        Job(name=resolve.JOB, title="apply rules and prices", function=resolve.resolve),
+        Job(name=feeds.JOB, title="build the offers files", function=feeds.build, switch=Switch.FEED),
         Job(name=statuses.JOB, title="read the platform's statuses", function=statuses.refresh),
     )
 }

@@ -19,25 +19,12 @@ from typing import Any, BinaryIO
 
 from crossdock.core.errors import ConfigError
 from crossdock.core.model import text_faults
+from crossdock.core.store.imports import Fault
 
 DELIMITERS = ",;\t|"
 LONGEST_LINE = 1_000_000  # bytes; a longer one is no line of a catalogue
 EXCERPT = 60  # characters of a value that a fault shows
 GZIP, ZIP, BOM = b"\x1f\x8b", b"PK\x03\x04", b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """What is wrong with a row: the line where it begins, the field (empty: all of it), its value's start, why."""
-
-    line: int
-    field: str
-    value: str
-    reason: str
-
-    def __str__(self) -> str:
-        field = f", {self.field} {self.value!r}" if self.field else ""
-        return f"line {self.line}{field}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +36,30 @@ class Row:
     faults: tuple[Fault, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The names of a file's columns, and whether each row has these and no others."""
+
+    names: frozenset[str]
+    fixed: bool
+
+
 class BrokenFile(ConfigError):
     """The file is broken from a place on; the rows before it were read."""
 
 
 def fault(line: int, field: str, value: str, reason: str) -> Fault:
-    """Return a fault with the start of the value."""
-    return Fault(line=line, field=field, value=value if len(value) <= EXCERPT else f"{value[:EXCERPT]}…", reason=reason)
+    """Return a fault with the start of the value; letters that no database keeps are spelled."""
+    excerpt = value if len(value) <= EXCERPT else f"{value[:EXCERPT]}…"
+    return Fault(line=line, field=_spelled(field), value=_spelled(excerpt), reason=reason)
+
+
+def _spelled(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 class RowFile:
-    """An open file of rows; iterate over it once.
+    """An open file of rows; each iteration begins at its start.
 
     Args:
         path: for error texts.
@@ -75,6 +75,19 @@ class RowFile:
         self._required = required
         self._names = {_name(source): field for field, source in columns.items()}
 
+    def columns(self) -> Columns:
+        """Return the columns: the header's, or of JSON lines those of the first.
+
+        Raises:
+            ConfigError: it is no such file, or its header lacks a column.
+            BrokenFile: it cannot be read.
+        """
+        lines = _Lines(self._path, self._raw)
+        first = self._first(lines)
+        if _is_json(first):
+            return Columns(frozenset(self._json_row(lines.number, first).cells), fixed=False)
+        return Columns(frozenset(self._header(first)[1]), fixed=True)
+
     @property
     def share(self) -> float:
         """How much of the file has been read, 0 to 1."""
@@ -88,15 +101,16 @@ class RowFile:
             BrokenFile: from here on it cannot be read.
         """
         lines = _Lines(self._path, self._raw)
-        header = next((line for line in lines if line.strip()), None)
-        if header is None:
+        first = self._first(lines)
+        yield from self._json_rows(first, lines) if _is_json(first) else self._csv_rows(first, lines)
+
+    def _first(self, lines: _Lines) -> str:
+        line = next((line for line in lines if line.strip()), None)
+        if line is None:
             raise ConfigError(f"{self._path} is empty.")
-        if header.lstrip().startswith("["):
+        if line.lstrip().startswith("["):
             raise ConfigError(f"{self._path} is one JSON array.", advice="Write JSON lines: one object on each line.")
-        if header.lstrip().startswith("{"):
-            yield from self._json_rows(header, lines)
-        else:
-            yield from self._csv_rows(header, lines)
+        return line
 
     # --- CSV ---
 
@@ -184,6 +198,7 @@ class _Lines:
     def __init__(self, path: Path, raw: BinaryIO) -> None:
         self.number = 0
         self._path = path
+        raw.seek(0)
         start = raw.read(4)
         raw.seek(0)
         if start == ZIP:
@@ -248,6 +263,10 @@ def open_rows(path: Path, *, required: Collection[str], columns: Mapping[str, st
 
 def _name(column: str) -> str:
     return column.strip().lower()
+
+
+def _is_json(first: str) -> bool:
+    return first.lstrip().startswith("{")
 
 
 def _split(line: str, delimiter: str) -> list[str]:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from crossdock.core.account import Account
@@ -38,6 +39,7 @@ class Run:
         open_connector: gives the connector of an account by its id; called when the job first needs it.
         leaving: set when the process is about to end.
         order_changed: see `tell_order_changed`.
+        folder: the installation's, for jobs that write files.
 
     Attributes:
         id: the run's number.
@@ -45,6 +47,7 @@ class Run:
         account_id: for whom it runs.
         store: for reading; writing goes through `write`.
         clock: the store's.
+        folder: the installation's.
         force: whether guards may be overridden.
         resume_from: the checkpoint of the attempt before, or None.
         counts: items seen, added, changed, unchanged, failed.
@@ -57,12 +60,14 @@ class Run:
         open_connector: Callable[[str], Connector],
         leaving: threading.Event | None = None,
         order_changed: OrderListener = nobody,
+        folder: Path = Path(),
     ) -> None:
         self.id = record.id
         self.job = record.job
         self.account_id = record.account
         self.store = store
         self.clock = store.clock
+        self.folder = folder
         self.force = record.force
         self.resume_from = record.checkpoint
         # Who begins anew counts anew.

@@ -100,7 +100,8 @@ def _with_units(
     tx: Read, levels: Sequence[PendingLevel], options: Options
 ) -> Iterator[tuple[PendingLevel, int | None]]:
     units = stock.sellable(tx, {level.variant_id for level in levels}, options)
-    return ((level, units[level.variant_id]) for level in levels)
+    # Of what has ended nothing can be sold, however much is there.
+    return ((level, 0 if level.ended else units[level.variant_id]) for level in levels)
 
 
 def _objections(changes: Sequence[Change], offers: int, options: Options) -> Iterator[str]:

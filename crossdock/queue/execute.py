@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from crossdock.core.connector import Connector
@@ -73,6 +74,7 @@ class Executor:
         redact: takes secrets out of a text.
         order_changed: hears of changed orders, with account id, order number and what happened; it must not raise.
         run_ended: hears the number of each run that was carried out, however that ended; it must not raise.
+        folder: the installation's, for jobs that write files.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Executor:
         redact: Callable[[str], str],
         order_changed: OrderListener = nobody,
         run_ended: Callable[[int], object] = lambda run_id: None,
+        folder: Path = Path(),
     ) -> None:
         self.store = store
         self.jobs = jobs
@@ -93,6 +96,7 @@ class Executor:
         self._redact = redact
         self._order_changed = order_changed
         self._run_ended = run_ended
+        self._folder = folder
 
     def execute(self, record: RunRecord, leaving: threading.Event | None = None) -> None:
         """Carry out a run and write how it ended; what a job raises ends here, except for a process's own end.
@@ -104,7 +108,7 @@ class Executor:
         Raises:
             KeyboardInterrupt, SystemExit: passed on once the run was given back.
         """
-        run = Run(self.store, record, self._open_connector, leaving, self._order_changed)
+        run = Run(self.store, record, self._open_connector, leaving, self._order_changed, self._folder)
         try:
             ending = self._carry_out(run, record)
             with self.store.write() as tx:

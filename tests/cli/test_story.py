@@ -61,6 +61,12 @@ DAY: list[tuple[str, list[str], int]] = [
     ("stock adjust SHIRT -1", ["sku", "warehouse", *LEVEL], 0),
     ("offers adopt north", [*RUN, "events"], 0),
     ("offers list north", OFFER, 0),
+    ("feed build north", [*RUN, "events"], 2),  # this platform has no offers file
+    ("feed show north", [], 2),
+    ("feed link north", [], 2),
+    ("feed log north", [], 2),
+    ("feed check north", [], 2),
+    ("feed why north SHIRT", [], 2),
     ("plan north stock", "offers changing same not_counted objections changes".split(), 0),
     ("run north orders", [*RUN, "events"], 0),
     ("orders list", HEAD, 0),

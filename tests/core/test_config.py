@@ -13,6 +13,7 @@ from crossdock.core.config import (
     Installation,
     Options,
     SecretBox,
+    Serve,
     Settings,
     Url,
     describe,
@@ -314,3 +315,49 @@ def test_a_database_elsewhere_has_no_file_and_keeps_its_password_to_itself() -> 
     assert installation.database_file() is None
     assert installation.database_url() == url
     assert "canary" not in repr(installation) + str(installation)
+
+
+# --- the section [serve] ---------------------------------------------------------------------------------------------
+
+
+def serve(**values: object) -> Serve:
+    return validate(Installation, {"serve": values}, where="crossdock.toml").serve
+
+
+def test_links_are_made_from_the_public_url_or_else_from_the_address() -> None:
+    assert serve().link("/feed/x.tsv") == "http://127.0.0.1:8765/feed/x.tsv"
+    assert serve(public_url="https://feeds.example.com/").link("/feed/x.tsv") == "https://feeds.example.com/feed/x.tsv"
+    assert serve(public_url="https://example.com/crossdock").link("/x") == "https://example.com/crossdock/x"
+
+
+@pytest.mark.parametrize(
+    ("bind", "address"),
+    [("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:8765", ("::1", 8765)), ("localhost:0", ("localhost", 0))],
+)
+def test_an_address_is_host_and_port(bind: str, address: tuple[str, int]) -> None:
+    assert serve(bind=bind).address() == address
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"bind": "8765"}, "serve.bind: "),
+        ({"bind": "127.0.0.1"}, "serve.bind: "),
+        ({"bind": "127.0.0.1:70000"}, "serve.bind: "),
+        ({"bind": "::1:8765"}, "serve.bind: "),
+        ({"bind": "[::g]:8765"}, "serve.bind: "),
+        ({"public_url": "feeds.example.com"}, "serve.public_url: "),
+        ({"public_url": "https://user:secret@example.com"}, "serve.public_url: "),
+        ({"public_url": "https://example.com/?a=b"}, "serve.public_url: "),
+        ({"trusted_proxies": ["*"]}, "serve.trusted_proxies: "),
+        ({"trusted_proxies": ["10.0.0.1/8"]}, "serve.trusted_proxies: "),
+        ({"trusted_proxies": "10.0.0.1"}, "serve.trusted_proxies: "),
+        ({"port": 80}, "serve.port: "),
+    ],
+)
+def test_a_wrong_section_serve_is_refused(values: dict[str, object], fault: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        serve(**values)
+    (found,) = caught.value.faults
+    assert found.startswith(fault)
+    assert "secret" not in found

@@ -1,5 +1,6 @@
 """The schema that the migrations make is the one that `tables.py` declares, on both databases."""
 
+import re
 import subprocess
 import sys
 import time
@@ -48,8 +49,10 @@ def schema(connection: Connection, name: str = "public") -> set[tuple[str, ...]]
 
 
 def _words(statement: str) -> str:
-    # SQLite keeps the statement as it was written: one line for each column and constraint, in any order.
-    return "\n".join(sorted(" ".join(line.strip(" \t,").split()) for line in statement.splitlines()))
+    # SQLite keeps the statement as it was written: one line for each column and constraint, in any order, and a column
+    # that came later on the line of the one before.
+    lines = re.sub(r", (?=[a-z_]+ [A-Z])", ",\n", statement).splitlines()
+    return "\n".join(sorted(" ".join(line.strip(" \t,").split()) for line in lines))
 
 
 def test_the_steps_make_what_the_tables_declare(empty: Store) -> None:

@@ -193,7 +193,8 @@ def test_a_file_lands_as_it_is_written(store: Store, bring: Any) -> None:
         assert [tuple(row) for row in tx.execute(select(products.c.code, products.c.name))] == [("SHIRT", "Koszula S")]
         (record,) = imports.latest(tx)
     assert (record.id, Path(record.file).name) == (report.id, "catalogue.csv")
-    assert record.counts == {"added": 3, "updated": 0, "unchanged": 0, "failed": 0}
+    numbers = {"added": 3, "updated": 0, "unchanged": 0, "failed": 0, "faults": 0, "products": 0}
+    assert record.counts == {"layout": "plain", **numbers}
     assert record.ended_at == store.clock.now()
 
 
@@ -455,7 +456,8 @@ def test_every_batch_is_a_transaction_of_its_own(store: Store, tmp_path: Path, m
         import_file(store, path, progress=stop)
     with store.read() as tx:
         assert len(catalog.list(tx, limit=100)) == 20
-        assert imports.latest(tx)[0].ended_at is None
+        (cut_off,) = imports.latest(tx)
+    assert (cut_off.ended_at, cut_off.counts["added"]) == (None, 20)
     report = import_file(store, path)
     assert outcome(report) == (15, 0, 20, 0)
 

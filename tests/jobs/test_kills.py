@@ -134,7 +134,7 @@ def test_a_kill_loses_and_doubles_nothing(seller: Shop, point: str) -> None:
 def settle_unclear(seller: Shop) -> int:
     """Do what a person does where two orders look alike and Miinto tells nothing; return how often.
 
-    What was won stands in the list of orders and has come in by itself, so the rest is lost: the book has the last word.
+    What was won stands in the list of orders and has come in by itself, so the rest is lost; the book will tell.
     """
     with closing(crossdock.open(seller.folder / "crossdock.toml", clock=seller.clock)) as hub:
         unknown = hub.orders.list(states=(OrderState.UNKNOWN,), limit=1000)

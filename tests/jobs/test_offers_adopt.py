@@ -31,11 +31,17 @@ PL, HU = Market(code="PL", country="PL", currency="PLN"), Market(code="HU", coun
 class Platform:
     """A connector of a platform that lists these pages, and may fail before one of them."""
 
-    def __init__(self, *pages: list[RemoteProduct], markets: tuple[Market, ...] = (PL, HU)) -> None:
+    def __init__(
+        self, *pages: list[RemoteProduct], markets: tuple[Market, ...] = (PL, HU), by_file: bool = False
+    ) -> None:
         self.pages = pages
+        self.by_file = by_file
         self.facts = SimpleNamespace(markets=markets)
         self.fails_before: int | None = None
         self.asked: list[Mapping[str, Any] | None] = []
+
+    def can(self, verb: str) -> bool:
+        return verb == "build_feed" and self.by_file
 
     def fetch_products(self, cursor: Mapping[str, Any] | None) -> ProductPage:
         number = cursor["page"] if cursor else 0
@@ -325,3 +331,53 @@ def test_the_platforms_statuses_are_kept(store: Store, account: str) -> None:
         status_job.refresh(Run(store, run._record, lambda account: SimpleNamespace(map_status=lambda: ())))
     with store.read() as tx:
         assert len(statuses.list_platform(tx, account)) == 2
+
+
+# --- offers that were made here for an offers file -------------------------------------------------------------------
+
+
+def made_here(store: Store, account: str, sku: str, state: OfferState = OfferState.LISTED) -> int:
+    with store.write() as tx:
+        variant = catalog.ids_by_sku(tx, [sku])[sku]
+        draft = OfferDraft(market="PL", variant_id=variant, state=state)
+        return offers.upsert(tx, account, [draft])[draft.place].id
+
+
+def shirt_in(scope: str, *, remote_id: str = "r1") -> RemoteProduct:
+    return RemoteProduct(remote_id=remote_id, market="PL", scope=scope, sku="SHIRT-S")
+
+
+def test_an_offer_made_here_and_the_platforms_listing_of_it_are_one(store: Store, account: str) -> None:
+    number = made_here(store, account, "SHIRT-S")
+    platform = Platform([shirt_in("7")], by_file=True)
+    assert adopt(store, account, platform)["changed"] == 1
+    with store.read() as tx:
+        (row,) = offers.list(tx, account)
+        assert (row.id, row.scope, row.remote_id, row.state) == (number, "7", "r1", OfferState.LISTED)
+        assert tx.execute(select(offer_levels.c.offer_id)).scalars().all() == [number]
+    assert adopt(store, account, platform)["unchanged"] == 1
+
+
+def test_one_offer_made_here_is_not_the_listing_of_two_shops(store: Store, account: str) -> None:
+    number = made_here(store, account, "SHIRT-S")
+    adopt(store, account, Platform([shirt_in("7"), shirt_in("8", remote_id="r2"), shirt_in("7")], by_file=True))
+    with store.read() as tx:
+        found = {(row.scope, row.remote_id): row.id for row in offers.list(tx, account)}
+    assert set(found) == {("7", "r1"), ("8", "r2")}
+    assert found["7", "r1"] == number
+
+
+@pytest.mark.parametrize(("by_file", "state"), [(True, OfferState.ENDED), (False, OfferState.LISTED)])
+def test_an_offer_ended_here_stays_so_where_the_offers_file_says_what_is_listed(
+    store: Store, account: str, by_file: bool, state: OfferState
+) -> None:
+    adopt(store, account, Platform([shirt_in("7")], by_file=by_file))
+    with store.write() as tx:
+        (row,) = offers.list(tx, account)
+        draft = OfferDraft(
+            market=row.market, scope=row.scope, variant_id=row.variant_id, remote_id="r1", state=OfferState.ENDED
+        )
+        offers.upsert(tx, account, [draft])
+    adopt(store, account, Platform([shirt_in("7")], by_file=by_file))
+    with store.read() as tx:
+        assert [row.state for row in offers.list(tx, account)] == [state]

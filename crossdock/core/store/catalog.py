@@ -21,11 +21,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert_into
 
 from crossdock.core.errors import ConfigError, NotFoundHere
 from crossdock.core.model import Money
+from crossdock.core.store import marks
 from crossdock.core.store.engine import Read, Write
 from crossdock.core.store.tables import bundle_parts, products, variants
 
 ANY_COUNTRY = "*"
 GTIN_LENGTHS = (8, 12, 13, 14)
+LIST_END = "\n"  # between the texts of an attribute that has several: images, categories, materials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,9 @@ def upsert_products(tx: Write, drafts: Iterable[ProductDraft]) -> dict[str, Upse
     rows = {code: _product_values(wanted[code]) for code in sorted(wanted)}
     known = _hashes(tx, products.c.code, rows)
     _write(tx, products, "code", [row for code, row in rows.items() if known.get(code, (0, ""))[1] != row["hash"]])
-    return _outcome(tx, products.c.code, rows, known)
+    done = _outcome(tx, products.c.code, rows, known)
+    marks.mark_products(tx, _updated(done))
+    return done
 
 
 def upsert(tx: Write, drafts: Iterable[VariantDraft]) -> dict[str, Upserted]:
@@ -135,7 +139,14 @@ def upsert(tx: Write, drafts: Iterable[VariantDraft]) -> dict[str, Upserted]:
         if known.get(sku, (0, ""))[1] != row["hash"]
     ]
     _write(tx, variants, "sku", changed)
-    return _outcome(tx, variants.c.sku, rows, known)
+    done = _outcome(tx, variants.c.sku, rows, known)
+    marks.mark_variants(tx, _updated(done))
+    return done
+
+
+def _updated(done: Mapping[str, Upserted]) -> set[int]:
+    """Return what was changed; what is new has no offers yet."""
+    return {row.id for row in done.values() if row.change is Change.UPDATED}
 
 
 def _product_values(draft: ProductDraft) -> dict[str, Any]:
@@ -236,6 +247,14 @@ def find_by_sku(tx: Read, skus: Iterable[str]) -> dict[str, VariantRow]:
     """Return variants by SKU; SKUs that nobody has are left out."""
     rows = (row for part in _parts(skus) for row in tx.execute(_select().where(variants.c.sku.in_(part))).mappings())
     return {row["sku"]: _variant(row) for row in rows}
+
+
+def find_products(tx: Read, codes: Iterable[str]) -> dict[str, ProductDraft]:
+    """Return products by code; codes that are not there are left out."""
+    columns = (products.c.code, products.c.name, products.c.attributes)
+    query = select(*columns)
+    rows = (row for part in _parts(codes) for row in tx.execute(query.where(products.c.code.in_(part))).mappings())
+    return {row["code"]: ProductDraft(**row) for row in rows}
 
 
 def find_by_gtin(tx: Read, gtins: Iterable[str]) -> GtinMatches:

@@ -29,7 +29,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from crossdock.core.clock import Clock, SystemClock
 from crossdock.core.errors import ConfigError
@@ -181,6 +181,14 @@ class Store:
         """Read one consistent state of the store."""
         with self._reader.connect() as connection, connection.begin():
             yield Read(connection, self.clock.now())
+
+    def answers(self) -> bool:
+        """Whether the database is there and can be read."""
+        try:
+            with self.read() as tx:
+                return bool(tx.scalar(select(1)))
+        except SQLAlchemyError:
+            return False
 
     def writing(self) -> bool:
         """Whether this thread is inside a write transaction."""

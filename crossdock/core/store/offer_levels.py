@@ -17,8 +17,9 @@ from sqlalchemy import BindParameter, and_, bindparam, func, insert, or_, select
 
 from crossdock.core.config import Options
 from crossdock.core.model import Offer
-from crossdock.core.store import runs
+from crossdock.core.store import feeds, runs
 from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.offers import OfferState
 from crossdock.core.store.tables import accounts, bundle_parts, offer_levels, offers, variants
 
 STOCK_JOB = "stock"
@@ -59,13 +60,14 @@ _MAKE_PENDING = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingLevel:
-    """An offer whose level is to be told: which version of it, and what the platform acknowledged last."""
+    """An offer whose level is to be told: which version, what the platform acknowledged last, whether it has ended."""
 
     offer: Offer
     variant_id: int
     warehouse: str
     version: int
     acknowledged: int | None
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,7 @@ def mark_changed(tx: Write, variant_ids: Iterable[int]) -> None:
 
 def _mark_changed(tx: Write) -> None:
     changed = sorted(tx.scratch.pop("changed"))
+    feeds.ask_for_build(tx, feeds.listing(tx, changed))
     concerned: set[str] = set()
     for start in range(0, len(changed), 500):
         variants = {"ids": changed[start : start + 500]}
@@ -182,6 +185,7 @@ def _pending(row: Any) -> PendingLevel:
         warehouse=row[offer_levels.c.warehouse],
         version=row[offer_levels.c.version],
         acknowledged=row[offer_levels.c.acknowledged],
+        ended=row[offers.c.state] == OfferState.ENDED.value,
     )
 
 

@@ -9,10 +9,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, insert, select, update
+from sqlalchemy import RowMapping, bindparam, case, func, insert, select, update
 
 from crossdock.core.errors import NotFoundHere
 from crossdock.core.model import Money
+from crossdock.core.store import marks
 from crossdock.core.store.catalog import Change, Upserted
 from crossdock.core.store.engine import Read, Write
 from crossdock.core.store.tables import offers, variants
@@ -56,11 +57,12 @@ class OfferDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferRow(OfferDraft):
-    """A listing as it is kept; the exported price is what the platform was told last, and when."""
+    """A listing as it is kept: when it ended, if it did; what the platform was told last of its price, and when."""
 
     id: int
     account: str
     sku: str
+    ended_at: datetime | None
     exported_price: Money | None
     exported_at: datetime | None
 
@@ -81,6 +83,7 @@ def upsert(tx: Write, account: str, drafts: Iterable[OfferDraft]) -> dict[Place,
     done = {place: _compared(draft, known[place]) for place, draft in wanted.items() if place in known}
     _update(tx, [(done[place].id, wanted[place]) for place in done if done[place].change is Change.UPDATED])
     fresh = [wanted[place] for place in sorted(set(wanted) - set(known))]
+    marks.mark_variants(tx, (place[2] for place in wanted if place not in done or done[place].change is Change.UPDATED))
     added = (Upserted(id=number, change=Change.ADDED) for number in _insert(tx, account, fresh))
     return done | dict(zip((draft.place for draft in fresh), added, strict=True))
 
@@ -96,6 +99,9 @@ def _content(draft: OfferDraft) -> dict[str, Any]:
 def _update(tx: Write, changed: Sequence[tuple[int, OfferDraft]]) -> None:
     if changed:
         columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("remote_id", "keys", "state")}
+        # A listing that has ended keeps the time at which it did.
+        ended = func.coalesce(offers.c.ended_at, tx.now)
+        columns["ended_at"] = case((bindparam("new_state") == OfferState.ENDED.value, ended), else_=None)
         rows = [
             {"offer": number} | {f"new_{name}": value for name, value in _content(draft).items()}
             for number, draft in sorted(changed, key=lambda pair: pair[0])
@@ -109,9 +115,17 @@ def _insert(tx: Write, account: str, fresh: Sequence[OfferDraft]) -> Sequence[in
     rows = [
         {"account": account, "market": draft.market, "scope": draft.scope, "variant_id": draft.variant_id}
         | _content(draft)
+        | {"ended_at": tx.now if draft.state is OfferState.ENDED else None}
         for draft in fresh
     ]
     return tx.execute(insert(offers).returning(offers.c.id, sort_by_parameter_order=True), rows).scalars().all()
+
+
+def move(tx: Write, scopes: Mapping[int, str]) -> None:
+    """Say in which shop or storefront offers are listed that had none so far; by the store's numbers."""
+    if scopes:
+        rows = [{"offer": offer, "place": scope} for offer, scope in sorted(scopes.items())]
+        tx.execute(update(offers).where(offers.c.id == bindparam("offer")).values(scope=bindparam("place")), rows)
 
 
 def set_exported_price(tx: Write, prices: Mapping[int, Money]) -> None:
@@ -148,11 +162,25 @@ def of_variants(tx: Read, account: str, variant_ids: Iterable[int]) -> tuple[Off
     return _found(tx, account, offers.c.variant_id, variant_ids)
 
 
+# Asked about every proposal, and so built once; the last row of a variant counts.
+_EXPORTED = (
+    select(offers.c.variant_id, offers.c.exported_price, offers.c.exported_currency)
+    .where(
+        offers.c.account == bindparam("owner"),
+        offers.c.market == bindparam("place"),
+        offers.c.variant_id.in_(bindparam("ids", expanding=True)),
+        offers.c.exported_at.is_not(None),
+        offers.c.exported_price.is_not(None),
+    )
+    .order_by(offers.c.exported_at, offers.c.id)
+)
+
+
 def exported_prices(tx: Read, account: str, market: str, variant_ids: Iterable[int]) -> dict[int, Money]:
     """Return the price that was last published of each variant in a market."""
-    rows = [row for row in of_variants(tx, account, variant_ids) if row.market == market and row.exported_at]
-    rows.sort(key=lambda row: (row.exported_at, row.id))
-    return {row.variant_id: row.exported_price for row in rows if row.exported_price is not None}
+    wanted = {"owner": account, "place": market, "ids": sorted(set(variant_ids))}
+    rows = tx.execute(_EXPORTED, wanted)
+    return {variant: Money(amount=amount, currency=currency) for variant, amount, currency in rows}
 
 
 def by_remote(tx: Read, account: str, remote_ids: Iterable[str]) -> dict[str, tuple[OfferRow, ...]]:
@@ -204,6 +232,7 @@ def _offer(row: RowMapping) -> OfferRow:
         remote_id=row["remote_id"],
         keys=row["keys"],
         state=OfferState(row["state"]),
+        ended_at=row["ended_at"],
         exported_price=None if amount is None else Money(amount=amount, currency=currency),
         exported_at=row["exported_at"],
     )

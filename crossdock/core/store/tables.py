@@ -155,6 +155,27 @@ imports = Table(
     Column("counts", Json, nullable=False),
 )
 
+# The first faults of an import; `position` counts them from 1.
+import_faults = Table(
+    "import_faults",
+    metadata,
+    Column("import_id", Id, ForeignKey("imports.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("line", Integer, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# Which column of somebody's files is meant by which of ours.
+column_maps = Table(
+    "column_maps",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("columns", Json, nullable=False),
+    Column("saved_at", UtcTime, nullable=False),
+)
+
 # --- stock -----------------------------------------------------------------------------------------------------------
 
 warehouses = Table("warehouses", metadata, Column("name", Key, primary_key=True), Column("title", Text, nullable=False))
@@ -205,7 +226,9 @@ offers = Table(
     Column("exported_price", Amount),
     Column("exported_currency", Key),
     Column("exported_at", UtcTime),
+    Column("ended_at", UtcTime),
     UniqueConstraint("account", "market", "scope", "variant_id"),
+    Index(None, "account", "market", "id"),
     Index(None, "account", "remote_id"),
 )
 
@@ -326,6 +349,7 @@ feeds = Table(
     Column("user", Key),
     Column("password", Key),  # a salted hash
     Column("current_version", Id),
+    Column("warned_at", UtcTime),  # that nobody fetches it
 )
 
 feed_versions = Table(
@@ -339,6 +363,7 @@ feed_versions = Table(
     Column("began_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
     Column("file", Text),
+    Column("media_type", Text),
     Column("rows", Integer),
     Column("bytes", Id),
     Column("sha256", Key),
@@ -361,7 +386,7 @@ feed_rows = Table(
     Index(None, "account", "market", "offer_id"),
 )
 
-# Why offers are not in the current version, or in it as they were.
+# Why offers are not in the current version, or in it as they were, or not for one of its markets.
 feed_faults = Table(
     "feed_faults",
     metadata,
@@ -369,7 +394,7 @@ feed_faults = Table(
     Column("offer_id", Id, ForeignKey("offers.id"), nullable=False, index=True),
     Column("account", Key, ForeignKey("accounts.id"), nullable=False),
     Column("market", Key, nullable=False),
-    Column("kept_back", Boolean, nullable=False),
+    Column("effect", Key, nullable=False),
     Column("code", Key, nullable=False),
     Column("field", Key, nullable=False),
     Column("value", Text, nullable=False),

@@ -33,6 +33,8 @@ from crossdock.plugin import (
     Account,
     AuthError,
     Decision,
+    Feed,
+    FeedError,
     Field,
     Gap,
     Intent,
@@ -62,7 +64,7 @@ from crossdock.plugin import (
     refused,
     send_batch,
 )
-from crossdock.plugins.miinto import mapping
+from crossdock.plugins.miinto import feed, mapping
 from crossdock.plugins.miinto.client import LISTS, ORDERS, TRANSFERS, Client
 from crossdock.plugins.miinto.mapping import MARKETS
 
@@ -85,6 +87,17 @@ class MiintoSettings(Settings):
         title="Main service",
         description="The market whose listing supplies what all markets share.",
         examples=["pl"],
+    )
+    own_conversion: bool = Field(
+        True,
+        title="Miinto converts",
+        description="Miinto makes names, texts and prices of the other markets out of the main one's by itself.",
+    )
+    feed_markets: tuple[str, ...] = Field(
+        (),
+        title="Markets with own prices",
+        description="Which markets, besides the main one, get prices and texts of their own; without conversion only.",
+        examples=[["se", "dk"]],
     )
     shop_markets: dict[str, str] = Field(
         default_factory=dict,
@@ -126,7 +139,6 @@ PLUGIN = Plugin(
     polls=300,
     gaps=(
         Gap(what="returns", kind="upstream", reason="Miinto's calls for returns are not public."),
-        Gap(what="build_feed", kind="todo", reason="The offers file comes with the feeds."),
         Gap(what="push_prices", kind="never", reason="Prices travel in the feed only."),
         Gap(what="push_offers", kind="never", reason="Offers travel in the feed only."),
         Gap(what="fetch_stock", kind="upstream", reason="Miinto has no call that tells its stock levels."),
@@ -203,6 +215,21 @@ def push_stock(account: Account, levels: tuple[StockLevel, ...]) -> tuple[Result
     for shop, shop_levels in sendable.items():
         results += send_batch(shop_levels, partial(client.set_stock, shop))
     return tuple(results)
+
+
+@hookimpl
+def build_feed(account: Account, market: str) -> Feed:
+    settings: MiintoSettings = account.settings
+    if market != settings.main_market:
+        raise FeedError(
+            f"Miinto has one offers file for all markets, that of the main one, which is {settings.main_market}.",
+            advice="Other markets are columns in it.",
+        )
+    known = {code: market.currency for code, market in MARKETS.items()} | settings.extra_markets
+    wanted = (market, *(() if settings.own_conversion else settings.feed_markets))
+    if unknown := [code for code in wanted if code not in known]:
+        raise FeedError(f"Miinto has no market {', '.join(unknown)}.", advice="Mend main_market or feed_markets.")
+    return feed.describe(market, {code: known[code] for code in wanted})
 
 
 @hookimpl

@@ -6,19 +6,26 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 T = TypeVar("T")
 
 
-def control(action: Callable[[Any], Any]) -> Callable[[Request], Awaitable[Response]]:
-    """Make an endpoint of the control API: JSON body in (None if there is none), JSON out, ValueError becomes a 400."""
+def control(action: Callable[[Any], Any], *, slow: bool = False) -> Callable[[Request], Awaitable[Response]]:
+    """Make an endpoint of the control API: JSON body in (None if there is none), JSON out, ValueError becomes a 400.
+
+    Args:
+        action: gets what was sent, returns what to answer.
+        slow: it waits for others, so that it goes into a thread of its own.
+    """
 
     async def endpoint(request: Request) -> Response:
         body = await request.body()
         try:
-            return JSONResponse(action(await request.json() if body else None))
+            payload = await request.json() if body else None
+            return JSONResponse(await run_in_threadpool(action, payload) if slow else action(payload))
         except ValueError as error:
             return JSONResponse({"error": str(error)}, 400)
 

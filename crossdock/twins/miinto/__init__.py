@@ -14,13 +14,16 @@ Unconfirmed there, or left open and decided by us:
 - the answer of the stock call (an empty `data`); Norway's and Switzerland's `Platform-` keys;
 - whether product map rows stand under `data` (a switch);
 - `parentOrder.id` is the transfer's reference where one was given;
+- a feed: the encoding asked for (plain here), what becomes of a live row that is refused (it is live no more), which
+  words a title may not hold (whole words only), columns it does not know (passed over), Switzerland's price column;
 - the market `test` (country XX) is ours, for rehearsals.
 """
 
 from crossdock.twins.miinto.book import MiintoBook, NewTransfer
+from crossdock.twins.miinto.pull import FeedAddress
 from crossdock.twins.miinto.records import Switches
 from crossdock.twins.miinto.rivals import Rivals
 from crossdock.twins.miinto.signing import SignedRequest
 from crossdock.twins.miinto.twin import MiintoTwin
 
-__all__ = ["MiintoBook", "MiintoTwin", "NewTransfer", "Rivals", "SignedRequest", "Switches"]
+__all__ = ["FeedAddress", "MiintoBook", "MiintoTwin", "NewTransfer", "Rivals", "SignedRequest", "Switches"]

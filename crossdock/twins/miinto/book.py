@@ -68,6 +68,7 @@ class MiintoBook:
         self.stock: defaultdict[str, dict[Variant, int]] = defaultdict(dict)
         self.stock_patches: list[dict[str, Any]] = []
         self.channels: list[dict[str, Any]] = []
+        self.feed_pulls: list[dict[str, Any]] = []
         self.refused_logins = 0
         self._transfer_lists: defaultdict[str, Listing] = defaultdict(Listing)
         self._order_lists: defaultdict[str, Listing] = defaultdict(Listing)
@@ -151,6 +152,15 @@ class MiintoBook:
         self.stock_patches.append({"at": self._now().isoformat(), "shop": shop.id, "levels": rows})
         stock.update(levels)
 
+    def list_from_feed(self, shops: Iterable[Shop], rows: Iterable[Mapping[str, str]]) -> None:
+        """Let each shop sell what has a price in its currency, and as many units as the row says."""
+        for shop in shops:
+            price, stock = f"c:retail_price_{shop.place.currency}:integer", self.stock[shop.id]
+            for row in rows:
+                if row.get(price):
+                    variant = Variant(row["item_group_id"], row["brand"], row["color"], row["size"])
+                    stock[variant] = int(row["c:stock_level:integer"])
+
     def opened(self, channel: Channel) -> None:
         row = {"at": self._now().isoformat(), "id": channel.id, "accessor_id": channel.account.accessor_id}
         self.channels.append(row)
@@ -201,7 +211,7 @@ class MiintoBook:
         return now
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the whole book as JSON: transfers, orders, stock, stock_patches, channels, refused_logins."""
+        """Return the whole book as JSON, by the names of what it keeps."""
         with self._lock:
             self.settle()
             stock = {
@@ -213,6 +223,7 @@ class MiintoBook:
                 "orders": [order.in_book() for order in self.orders.values()],
                 "stock": stock,
                 "stock_patches": list(self.stock_patches),
+                "feed_pulls": list(self.feed_pulls),
                 "channels": list(self.channels),
                 "refused_logins": self.refused_logins,
             }

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from crossdock.twins.kit import build, control, read
 from crossdock.twins.miinto.book import NewTransfer
+from crossdock.twins.miinto.pull import FeedAddress
 from crossdock.twins.miinto.records import Switches
 from crossdock.twins.miinto.rivals import Rivals
 
@@ -36,6 +37,8 @@ class MiintoControl:
             Route("/list-variants", control(self.list_variants), methods=["POST"]),
             Route("/product-map", control(self.product_map), methods=["POST"]),
             Route("/shop-active", control(self.shop_active), methods=["POST"]),
+            Route("/feeds", control(self.set_feed), methods=["POST"]),
+            Route("/pull-feeds", control(self.pull_feeds, slow=True), methods=["POST"]),
             Route("/rivals", control(self.rivals), methods=["POST", "DELETE"]),
             Route("/switches", control(self.switches), methods=["GET", "POST"]),
             Route("/expire-tokens", control(self.expire_tokens), methods=["POST"]),
@@ -76,6 +79,17 @@ class MiintoControl:
     def shop_active(self, payload: Any) -> dict[str, Any]:
         self._twin.set_shop_active(read(payload, "shop", str), read(payload, "active", bool))
         return {}
+
+    def set_feed(self, payload: Any) -> dict[str, Any]:
+        if not isinstance(payload, dict):
+            raise ValueError(f"send an object with identifier and url, not {payload!r}")
+        identifier = read(payload, "identifier", str)
+        address = {name: value for name, value in payload.items() if name != "identifier"}
+        self._twin.set_feed(identifier, build(FeedAddress, address) if address else None)
+        return {}
+
+    def pull_feeds(self, payload: Any) -> dict[str, Any]:
+        return {"pulls": self._twin.pull_feeds(due=payload is not None and read(payload, "due", bool))}
 
     def rivals(self, payload: Any) -> dict[str, Any]:
         rivals = None if payload is None else build(Rivals, payload)

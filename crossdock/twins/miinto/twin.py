@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from crossdock.twins.miinto.accounts import SEVEN, Account, Channel, Shop
 from crossdock.twins.miinto.book import MiintoBook, NewTransfer, Variant
 from crossdock.twins.miinto.calls import Decision, ListQuery, parse_json, parse_levels
 from crossdock.twins.miinto.control import MiintoControl
+from crossdock.twins.miinto.pull import FeedAddress, FeedReader
 from crossdock.twins.miinto.records import By, Order, Switches, Transfer, compact
 from crossdock.twins.miinto.rivals import Rivals
 from crossdock.twins.miinto.signing import AUTH_TYPE, SignedRequest
@@ -86,6 +88,8 @@ class MiintoTwin(Twin):
         self._channels: dict[str, Channel] = {}
         self._shops: dict[str, Shop] = {}
         self._product_maps: dict[str, list[list[Any]]] = {}
+        self._feeds: dict[str, FeedReader] = {}
+        self._pulling = threading.Lock()
         self.account = self.add_account("seller@example.com", f"secret-of-twin-{seed}")
 
     # What a test, or the control API, does to the marketplace.
@@ -174,6 +178,36 @@ class MiintoTwin(Twin):
         """Open or close a shop; a closed one answers its order calls with 200 and a failure."""
         with self.lock:
             self.shop(shop).active = active
+
+    def set_feed(self, identifier: str, address: FeedAddress | None) -> None:
+        """Tell Miinto where an account's feed is; None: it has none any more."""
+        with self.lock:
+            if identifier not in self.accounts:
+                raise ValueError(f"there is no account {identifier!r}; there is {', '.join(self.accounts)}")
+            self._feeds.pop(identifier, None)
+            if address is not None:
+                self._feeds[identifier] = FeedReader(address)
+
+    def pull_feeds(self, *, due: bool = False) -> list[dict[str, Any]]:
+        """Let Miinto fetch every feed, or those whose half hour is over; return what the book keeps of it.
+
+        The lock is not held while a file comes, since its seller may be calling meanwhile.
+        """
+        pulls = []
+        with self._pulling:
+            for identifier, reader in list(self._feeds.items()):
+                if due and not reader.is_due(self.clock.now()):
+                    continue
+                entry, verdict = reader.pull(self.clock.now())
+                pulls.append({"account": identifier, **entry})
+                with self.lock:
+                    self.book.feed_pulls.append(pulls[-1])
+                    if verdict is not None:
+                        self.book.list_from_feed(self.accounts[identifier].shops.values(), verdict.accepted.values())
+        return pulls
+
+    def clock_was_set(self) -> None:
+        self.pull_feeds(due=True)
 
     def set_switches(self, switches: Switches) -> None:
         """Behave like this from now on, where the documents leave it open."""

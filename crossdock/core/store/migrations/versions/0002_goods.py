@@ -11,6 +11,13 @@ down_revision = "0001"
 
 def upgrade() -> None:
     op.create_table(
+        "column_maps",
+        sa.Column("name", Key, nullable=False),
+        sa.Column("columns", Json, nullable=False),
+        sa.Column("saved_at", UtcTime, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_column_maps"),
+    )
+    op.create_table(
         "category_links",
         sa.Column("account", Key, nullable=False),
         sa.Column("kind", Key, nullable=False),
@@ -54,6 +61,7 @@ def upgrade() -> None:
         sa.Column("began_at", UtcTime, nullable=False),
         sa.Column("ended_at", UtcTime, nullable=True),
         sa.Column("file", sa.Text(), nullable=True),
+        sa.Column("media_type", sa.Text(), nullable=True),
         sa.Column("rows", sa.Integer(), nullable=True),
         sa.Column("bytes", Id, nullable=True),
         sa.Column("sha256", Key, nullable=True),
@@ -72,9 +80,21 @@ def upgrade() -> None:
         sa.Column("user", Key, nullable=True),
         sa.Column("password", Key, nullable=True),
         sa.Column("current_version", Id, nullable=True),
+        sa.Column("warned_at", UtcTime, nullable=True),
         sa.ForeignKeyConstraint(["account"], ["accounts.id"], name="fk_feeds_account"),
         sa.PrimaryKeyConstraint("account", "market", name="pk_feeds"),
         sa.UniqueConstraint("token", name="uq_feeds_token"),
+    )
+    op.create_table(
+        "import_faults",
+        sa.Column("import_id", Id, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["import_id"], ["imports.id"], name="fk_import_faults_import_id"),
+        sa.PrimaryKeyConstraint("import_id", "position", name="pk_import_faults"),
     )
     op.create_table(
         "lookups",
@@ -129,7 +149,7 @@ def upgrade() -> None:
         sa.Column("offer_id", Id, nullable=False),
         sa.Column("account", Key, nullable=False),
         sa.Column("market", Key, nullable=False),
-        sa.Column("kept_back", sa.Boolean(), nullable=False),
+        sa.Column("effect", Key, nullable=False),
         sa.Column("code", Key, nullable=False),
         sa.Column("field", Key, nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
@@ -176,3 +196,5 @@ def upgrade() -> None:
         "ix_resolved_offers_account_market_offer_id", "resolved_offers", ["account", "market", "offer_id"], unique=False
     )
     op.create_index("ix_resolved_offers_variant_id", "resolved_offers", ["variant_id"], unique=False)
+    op.add_column("offers", sa.Column("ended_at", UtcTime, nullable=True))
+    op.create_index("ix_offers_account_market_id", "offers", ["account", "market", "id"], unique=False)
