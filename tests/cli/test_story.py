@@ -33,6 +33,10 @@ STORY = [
     *"lines remote_ids decisions journal versions".split(),
 ]
 OFFER = "id sku market scope remote_id state keys price priced_at stock level words levels".split()
+IMPORT = "id file layout recognised added updated unchanged failed products faults left_out childless".split()
+COLUMNS = "name layout columns saved_at".split()
+POLICY = "account market group rates multiplier addition rounding currency".split()
+MAPPING = "account plan added changed removed".split()
 SCHEDULE = "account job every_seconds cron time_zone enabled next_run_at".split()
 LEVEL = "on_hand reserved free counted_at".split()
 
@@ -53,14 +57,39 @@ DAY: list[tuple[str, list[str], int]] = [
     ("account enable north orders --not-before 2026-01-01 --yes", ACCOUNT, 0),
     ("account enable north stock", ACCOUNT, 0),
     ("account arm north", ACCOUNT, 0),
-    ("catalog import {catalog}", "id file added updated unchanged failed faults".split(), 0),
+    ("catalog import {catalog}", IMPORT, 0),
+    ("catalog history", "id file layout state began_at ended_at added updated unchanged failed".split(), 0),
+    ("catalog columns save ours Nummer=sku", COLUMNS, 0),
+    ("catalog columns list", COLUMNS, 0),
+    ("catalog columns show ours", COLUMNS, 0),
+    ("catalog columns remove ours", ["name"], 0),
     ("catalog list", VARIANT, 0),
-    ("catalog show SHIRT", [*VARIANT, "parts", "bundles"], 0),
+    ("catalog show SHIRT", [*VARIANT, "product_attributes", "parts", "bundles"], 0),
     ("catalog bundle SET SHIRT=1 SOCKS=2", ["sku", "parts", "changed"], 0),
     ("stock show SHIRT", "sku name parts levels reservations moves".split(), 0),
     ("stock adjust SHIRT -1", ["sku", "warehouse", *LEVEL], 0),
     ("offers adopt north", [*RUN, "events"], 0),
     ("offers list north", OFFER, 0),
+    ("prices set north --multiplier 1.10", POLICY, 0),
+    ("prices show north", POLICY, 0),
+    ("prices explain north SHIRT", "sku market price old_price why_not steps steps_of_old_price".split(), 0),
+    ("prices import {prices}", "added updated unchanged failed faults".split(), 0),
+    ("mapping category add north Shirts", MAPPING, 0),
+    ("mapping category list north", ["favourites", "links"], 0),
+    ("mapping category link north Tops Shirts", MAPPING, 0),
+    ("mapping category unlink north Tops", MAPPING, 0),
+    ("mapping category remove north Shirts", MAPPING, 0),
+    ("mapping export north {mapping}", ["account", "file"], 0),
+    ("mapping import north {mapping}", MAPPING, 0),
+    ("mapping check north", [], 3),  # this platform has no offers file to map for
+    ("mapping show north SHIRT", [], 3),
+    ("offers create north --sku SHIRT", [], 3),
+    ("offers end north --sku SHIRT", [], 3),
+    (
+        "offers show north SHIRT",
+        "id sku market scope remote_id state ended_at keys price priced_at stock level words levels".split(),
+        0,
+    ),
     ("feed build north", [*RUN, "events"], 2),  # this platform has no offers file
     ("feed show north", [], 2),
     ("feed link north", [], 2),
@@ -96,7 +125,7 @@ DAY: list[tuple[str, list[str], int]] = [
     ("account remove north --yes", ACCOUNT, 0),
     ("twin nothing", [], 2),
 ]
-ELSEWHERE = {"demo"}  # it has its own options and its own tests
+ELSEWHERE = {"demo", "serve"}  # they have their own tests
 
 
 def leaves(command: click.Command, path: str = "") -> Iterator[str]:
@@ -121,7 +150,9 @@ def day(tmp_path: Path, shop: Shop) -> Iterator[tuple[list[str], list[str], int]
     """Give the calls of the day, one after the other, and let the platform do its part in between."""
     (tmp_path / "token").write_text(f"{CANARY}\n")
     (tmp_path / "catalog.csv").write_text(f"{CATALOG}SET,Set,20.00,PLN,,\n")
-    places = {"token": tmp_path / "token", "catalog": tmp_path / "catalog.csv"}
+    (tmp_path / "prices.csv").write_text("sku,group,price,currency\nSHIRT,trade,9.00,PLN\n")
+    places = {name: tmp_path / f"{name}.csv" for name in ("catalog", "prices")}
+    places |= {"token": tmp_path / "token", "mapping": tmp_path / "mapping.toml"}
     shop.answers["fetch_orders"] = page(proposal(1), proposal(2), proposal(3, status="odd"))
 
     def calls() -> Iterator[tuple[list[str], list[str], int]]:

@@ -34,7 +34,11 @@ def test_a_plan_sends_nothing(selling: Cli, shop: Shop) -> None:
     ("line", "code", "words"),
     [
         ("plan north orders", 3, "The job orders has no plan."),
-        ("plan north stcok", 2, "There is no job 'stcok'. Jobs are: accept, offers, orders, statuses, stock."),
+        (
+            "plan north stcok",
+            2,
+            "There is no job 'stcok'. Jobs are: accept, feed, offers, orders, resolve, statuses, stock.",
+        ),
         ("plan south stock", 2, "no account 'south'"),
         ("run north stcok", 2, "There is no job 'stcok'."),
         ("run south stock", 2, "no account 'south'"),
