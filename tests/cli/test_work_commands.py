@@ -37,7 +37,7 @@ def test_a_plan_sends_nothing(selling: Cli, shop: Shop) -> None:
         (
             "plan north stcok",
             2,
-            "There is no job 'stcok'. Jobs are: accept, feed, offers, orders, resolve, statuses, stock.",
+            "Jobs are: accept, feed, offers, orders, resolve, statuses, stock.",
         ),
         ("plan south stock", 2, "no account 'south'"),
         ("run north stcok", 2, "There is no job 'stcok'."),
