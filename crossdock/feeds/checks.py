@@ -7,6 +7,7 @@ import json
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from crossdock.core.model import FaultCode, Feed, FeedField, FieldFault, FieldKind
@@ -76,6 +77,8 @@ class Checker:
         self._stock = tuple(field.name for field in feed.fields if field.kind is FieldKind.STOCK)
         tested = [(field.name, field, field.required, _tests(field)) for field in feed.fields]
         self._fields = [item for item in tested if item[2] or item[3]]
+        self._tested = [item for item in tested if item[3]]
+        self._required = [item[0] for item in tested if item[2]]
         self._frozen = [field for field in feed.fields if field.frozen]
         self._key = feed.key
         self._own = feed.check
@@ -90,7 +93,9 @@ class Checker:
 
     def faults(self, fields: Mapping[str, str]) -> Iterator[FieldFault]:
         """Yield what is wrong with an offer: the first fault of each field, then what the plugin says."""
-        for name, field, required, tests in self._fields:
+        # Most offers have all that is required, and that is found out at once.
+        complete = all(map(str.strip, map(fields.__getitem__, self._required)))
+        for name, field, required, tests in self._tested if complete else self._fields:
             value = fields[name]
             if not value or (required and value.isspace()):
                 if required:
@@ -206,6 +211,7 @@ def is_gtin(value: str) -> bool:
     return (sum(digits[0::2]) + 3 * sum(digits[1::2])) % 10 == 0
 
 
+@lru_cache(maxsize=2000)  # many offers are made of the same
 def is_json_object(value: str) -> bool:
     """Whether it is a JSON object."""
     try:

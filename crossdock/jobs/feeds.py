@@ -102,14 +102,24 @@ class Build:
         Raises:
             FeedError: what was built is no good. UnsafeChange: it would lose too many rows.
         """
-        self._tidy()
         try:
+            self._tidy()
             self._build()
+            self._tidy()
         except FeedError as error:
-            with self.run.write() as tx:
-                feeds.fail(tx, self._number, str(error))
+            self._fail(error)
             raise
-        self._tidy()
+        except OSError as error:
+            told = FeedError(
+                f"The offers file of {self.market} cannot be written: {error.strerror} ({error.filename}).",
+                advice="Mend the disk or the rights of the folder for feeds; the old file stays until then.",
+            )
+            self._fail(told)
+            raise told from error
+
+    def _fail(self, error: FeedError) -> None:
+        with self.run.write() as tx:
+            feeds.fail(tx, self._number, str(error))
 
     def _build(self) -> None:
         file = f"{self._place}/{self._number}.{self.feed.extension}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,9 +20,10 @@ from sqlalchemy import select
 
 import crossdock
 from crossdock.core.model import FaultCode, FieldFault, Money
-from crossdock.core.store import feeds, offers, resolved, tables
+from crossdock.core.store import feed_rows, feeds, offers, resolved, tables
 from crossdock.core.store.feeds import VersionState
 from crossdock.core.store.offers import OfferState
+from crossdock.feeds.files import Output
 from crossdock.hub import Hub
 from crossdock.plugins.miinto import feed as miinto_feed
 from crossdock.twins.kit import VirtualClock
@@ -277,6 +279,27 @@ def test_what_was_published_is_what_orders_and_stock_go_by(shop: FeedShop) -> No
         assert offers.get(tx, number).exported_price == offer.exported_price, "it is kept back, and so is its price"
 
 
+def test_what_is_resolved_anew_during_a_build_is_not_taken_for_what_went_out(
+    shop: FeedShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = shop.list("A-1")
+    shop.list("A-2")
+    finish = Output.finish
+
+    def change_meanwhile(output: Output) -> object:
+        shop.resolve("A-1", color="Black")
+        return finish(output)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Output, "finish", change_meanwhile)
+        shop.build()
+    assert shop.rows()["A-1"]["color"] == "White"
+    with shop.hub.store.read() as tx:
+        assert feed_rows.fields_of(tx, [number])[number]["color"] == "White"
+    shop.build()
+    assert shop.faults() == {"A-1": [("kept_back", "frozen", "color")]}
+
+
 # --- guards and failures ---------------------------------------------------------------------------------------------
 
 
@@ -334,6 +357,22 @@ def test_a_renderer_that_fails_leaves_the_old_version_out(shop: FeedShop, monkey
 
 def lose_one(context: object, offers: list[dict[str, str]]) -> list[bytes]:
     return [b"row\n"] * (len(offers) - 1)
+
+
+def test_a_disk_that_fails_leaves_the_old_version_out(shop: FeedShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.list("A-1")
+    shop.build()
+    old = shop.out()
+
+    def full(output: Output) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "9.tsv")
+
+    monkeypatch.setattr(Output, "finish", full)
+    shop.count("A-1", 1)
+    record = shop.build()
+    assert (record.state, "No space left on device (9.tsv)" in str(record.error)) == ("failed", True)
+    assert (shop.out(), shop.versions()[0].state) == (old, VersionState.FAILED)
+    assert [event.code for event in shop.hub.work.events(run_id=record.id)] == ["feed_error"]
 
 
 def test_lost_files_are_made_anew(shop: FeedShop) -> None:

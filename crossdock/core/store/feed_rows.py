@@ -189,6 +189,20 @@ _SAVE: Final = upsert(feed_rows).values(
 _SAVE_OVER: Final = _SAVE.on_conflict_do_update(
     index_elements=["offer_id"], set_={"fields": _SAVE.excluded.fields, "hash": _SAVE.excluded.hash, "ended_at": None}
 )
+_RESOLVED_ROWS: Final = select(
+    resolved_offers.c.offer_id,
+    bindparam("of", type_=feed_rows.c.account.type),
+    bindparam("where", type_=feed_rows.c.market.type),
+    resolved_offers.c.fields,
+    resolved_offers.c.hash,
+    bindparam("now", type_=feed_rows.c.live_since.type),
+).where(resolved_offers.c.offer_id.in_(bindparam("ids", expanding=True)))
+_COPY: Final = upsert(feed_rows).from_select(
+    ["offer_id", "account", "market", "fields", "hash", "live_since"], _RESOLVED_ROWS
+)
+_COPY_OVER: Final = _COPY.on_conflict_do_update(
+    index_elements=["offer_id"], set_={"fields": _COPY.excluded.fields, "hash": _COPY.excluded.hash, "ended_at": None}
+)
 _KEYS: Final = bindparam("found_by", type_=offers.c["keys"].type)
 _TELL: Final = (
     update(offers)
@@ -206,11 +220,22 @@ def save(tx: Write, account: str, market: str, fresh: Sequence[FreshRow]) -> Non
     """Keep rows that go out, and with their offers the price and the keys that stand there."""
     if not fresh:
         return
-    place = {"of": account, "where": market, "now": tx.now}
-    tx.execute(
-        _SAVE_OVER, [{"offer": row.offer_id, "raw": row.fields, "of_fields": row.hash, **place} for row in fresh]
-    )
+    for start in range(0, len(fresh), 500):
+        _copy(tx, account, market, fresh[start : start + 500])
     tx.execute(_TELL, [_told_of(row, tx.now) for row in fresh])
+
+
+def _copy(tx: Write, account: str, market: str, fresh: Sequence[FreshRow]) -> None:
+    """Let the database copy the rows from what was resolved; what was resolved anew meanwhile is written by itself."""
+    ids = [row.offer_id for row in fresh]
+    tx.execute(_COPY_OVER, {"ids": ids, "of": account, "where": market, "now": tx.now})
+    query = select(feed_rows.c.offer_id, feed_rows.c.hash).where(feed_rows.c.offer_id.in_(ids))
+    there = {row.offer_id: row.hash for row in tx.execute(query)}
+    place = {"of": account, "where": market, "now": tx.now}
+    others = [row for row in fresh if there.get(row.offer_id) != row.hash]
+    if others:
+        rows = [{"offer": row.offer_id, "raw": row.fields, "of_fields": row.hash, **place} for row in others]
+        tx.execute(_SAVE_OVER, rows)
 
 
 def _told_of(row: FreshRow, now: datetime) -> dict[str, Any]:
