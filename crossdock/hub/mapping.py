@@ -193,7 +193,7 @@ class Mapping:
         connector.loaded.require("build_feed", connector.account.name)
         resolver = Resolver(connector)
         with self._hub.store.read() as tx:
-            listed = resolved.markets(tx, connector.account.id)
+            listed = offers.markets(tx, connector.account.id)
         known = dict.fromkeys([market.code for market in connector.facts.markets] or [""])
         markets = tuple(market for market in known | dict.fromkeys(listed) if resolver.feed(market))
         if not markets:

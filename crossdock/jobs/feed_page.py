@@ -12,18 +12,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 
 from crossdock.core.model import FaultCode, Feed, FieldFault, FieldKind, minor_digits
 from crossdock.core.store import feed_rows
 from crossdock.core.store.feed_rows import Effect, Fields, FreshRow, Head, Told
+from crossdock.core.store.resolved import NOT_RESOLVED
 from crossdock.feeds.checks import Checker, Keys, fault
 from crossdock.feeds.files import Item, Previous
 from crossdock.feeds.rendering import BATCH, Renderer
-
-NOT_RESOLVED: Final = FieldFault(
-    code=FaultCode.NOT_RESOLVED, field="", remedy="Run the job resolve: rules and prices were not applied yet."
-)
 
 
 @dataclass(slots=True)

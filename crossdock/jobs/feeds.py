@@ -16,7 +16,7 @@ from typing import Final
 
 from crossdock.core.errors import FeedError, UnsafeChange
 from crossdock.core.model import Feed
-from crossdock.core.store import Write, feed_rows, feeds, stock
+from crossdock.core.store import Write, feed_rows, feeds, offers, stock
 from crossdock.core.store.events import Level
 from crossdock.core.store.feed_rows import Effect, FreshRow, Head
 from crossdock.core.store.feeds import Version
@@ -57,7 +57,7 @@ def described(run: Run) -> Mapping[str, Feed]:
     """
     with run.store.read() as tx:
         known = {feed.market for feed in feeds.of_account(tx, run.account_id) if feed.current_version is not None}
-        listed = feed_rows.markets(tx, run.account_id)
+        listed = offers.markets(tx, run.account_id)
     found, refused = {}, {}
     for market in sorted({*known, *listed, *(market.code for market in run.connector.facts.markets)}):
         try:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from crossdock.core.store import cursors, feeds, marks, prices, resolved
+from crossdock.core.store import cursors, feeds, marks, offers, prices, resolved
 from crossdock.core.store.resolved import Draft
 from crossdock.jobs.resolver import Resolver
 from crossdock.jobs.run import Run
@@ -69,7 +69,7 @@ def _mark_if_fields_changed(run: Run, resolver: Resolver) -> None:
     """Mark all offers if the platform's fields are not those of the last run: another setting, another version."""
     with run.store.read() as tx:
         known, _ = cursors.get(tx, run.account_id, JOB)
-        fields = [feed.fields for market in resolved.markets(tx, run.account_id) if (feed := resolver.feed(market))]
+        fields = [feed.fields for market in offers.markets(tx, run.account_id) if (feed := resolver.feed(market))]
     digest = hashlib.sha256(repr(fields).encode()).hexdigest()
     if known != {"fields": digest}:
         with run.write() as tx:

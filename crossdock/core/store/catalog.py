@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert_into
 from crossdock.core.errors import ConfigError, NotFoundHere
 from crossdock.core.model import Money
 from crossdock.core.store import marks
-from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.engine import Read, Write, in_parts
 from crossdock.core.store.tables import bundle_parts, products, variants
 
 ANY_COUNTRY = "*"
@@ -206,7 +206,7 @@ def _hashes(tx: Read, key: Any, names: Iterable[str]) -> dict[str, tuple[int, st
     table = key.table
     return {
         name: (number, there)
-        for part in _parts(names)
+        for part in in_parts(names)
         for name, number, there in tx.execute(select(key, table.c.id, table.c.hash).where(key.in_(part)))
     }
 
@@ -214,15 +214,9 @@ def _hashes(tx: Read, key: Any, names: Iterable[str]) -> dict[str, tuple[int, st
 def _numbers(tx: Read, key: Any, names: Iterable[str]) -> dict[str, int]:
     return {
         name: number
-        for part in _parts(names)
+        for part in in_parts(names)
         for name, number in tx.execute(select(key, key.table.c.id).where(key.in_(part)))
     }
-
-
-def _parts(names: Iterable[Any]) -> Iterable[Sequence[Any]]:
-    """Cut sorted names so that a statement's parameters stay within every database's limit."""
-    wanted = sorted(set(names))
-    return (wanted[start : start + 500] for start in range(0, len(wanted), 500))
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------
@@ -245,7 +239,7 @@ def ids_by_gtin(tx: Read, gtins: Iterable[str]) -> dict[str, int]:
 
 def find_by_sku(tx: Read, skus: Iterable[str]) -> dict[str, VariantRow]:
     """Return variants by SKU; SKUs that nobody has are left out."""
-    rows = (row for part in _parts(skus) for row in tx.execute(_select().where(variants.c.sku.in_(part))).mappings())
+    rows = (row for part in in_parts(skus) for row in tx.execute(_select().where(variants.c.sku.in_(part))).mappings())
     return {row["sku"]: _variant(row) for row in rows}
 
 
@@ -253,7 +247,7 @@ def find_products(tx: Read, codes: Iterable[str]) -> dict[str, ProductDraft]:
     """Return products by code; codes that are not there are left out."""
     columns = (products.c.code, products.c.name, products.c.attributes)
     query = select(*columns)
-    rows = (row for part in _parts(codes) for row in tx.execute(query.where(products.c.code.in_(part))).mappings())
+    rows = (row for part in in_parts(codes) for row in tx.execute(query.where(products.c.code.in_(part))).mappings())
     return {row["code"]: ProductDraft(**row) for row in rows}
 
 
@@ -267,7 +261,7 @@ def find_by_gtin(tx: Read, gtins: Iterable[str]) -> GtinMatches:
     wanted = set(gtins)
     spellings = {spelling for gtin in wanted for spelling in _spellings(gtin)}
     holders: dict[str, tuple[VariantRow, ...]] = defaultdict(tuple)
-    for part in _parts(spellings):
+    for part in in_parts(spellings):
         query = _select().where(variants.c.gtin.in_(part)).order_by(variants.c.sku)
         for row in tx.execute(query).mappings():
             holders[_spellings(row["gtin"])[-1]] += (_variant(row),)
@@ -301,7 +295,7 @@ def get(tx: Read, sku: str) -> VariantRow:
 def get_many(tx: Read, variant_ids: Iterable[int]) -> dict[int, VariantRow]:
     """Return variants by the store's numbers."""
     rows = (
-        row for part in _parts(variant_ids) for row in tx.execute(_select().where(variants.c.id.in_(part))).mappings()
+        row for part in in_parts(variant_ids) for row in tx.execute(_select().where(variants.c.id.in_(part))).mappings()
     )
     return {row["id"]: _variant(row) for row in rows}
 
@@ -311,7 +305,7 @@ def vat_rates(tx: Read, variant_ids: Iterable[int]) -> dict[int, Mapping[str, st
     columns = (variants.c.id, variants.c.vat_rates)
     return {
         number: rates
-        for part in _parts(variant_ids)
+        for part in in_parts(variant_ids)
         for number, rates in tx.execute(select(*columns).where(variants.c.id.in_(part)))
     }
 
@@ -416,7 +410,7 @@ def parts_of(tx: Read, variant_ids: Iterable[int]) -> dict[int, dict[int, int]]:
     """Return the parts of those variants that are bundles: units by the store's number of the part."""
     found: dict[int, dict[int, int]] = defaultdict(dict)
     columns = (bundle_parts.c.bundle_id, bundle_parts.c.part_id, bundle_parts.c.quantity)
-    for part in _parts(variant_ids):
+    for part in in_parts(variant_ids):
         for bundle, piece, units in tx.execute(select(*columns).where(bundle_parts.c.bundle_id.in_(part))):
             found[bundle][piece] = units
     return dict(found)
@@ -426,7 +420,7 @@ def bundles_of(tx: Read, variant_ids: Iterable[int]) -> dict[int, set[int]]:
     """Return the bundles that hold those variants which are parts, by the store's numbers."""
     found: dict[int, set[int]] = defaultdict(set)
     columns = (bundle_parts.c.part_id, bundle_parts.c.bundle_id)
-    for part in _parts(variant_ids):
+    for part in in_parts(variant_ids):
         for piece, bundle in tx.execute(select(*columns).where(bundle_parts.c.part_id.in_(part))):
             found[piece].add(bundle)
     return dict(found)

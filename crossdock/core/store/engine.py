@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -39,6 +39,15 @@ JOURNAL_LOCK = (
     0x63726F7373  # "cross": one advisory lock of PostgreSQL, held from the first journal number to the commit.
 )
 BUSY_SECONDS = 60
+MOST_PARAMETERS = 500  # of one statement's IN; every database takes so many, and twice
+
+Item = TypeVar("Item", int, str)
+
+
+def in_parts(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Cut keys, each once and sorted, so that a statement's parameters stay within every database's limit."""
+    wanted = sorted(set(items))
+    return (wanted[start : start + MOST_PARAMETERS] for start in range(0, len(wanted), MOST_PARAMETERS))
 
 
 class Read:

@@ -18,7 +18,7 @@ from sqlalchemy import Text, and_, bindparam, case, cast, delete, func, insert, 
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from crossdock.core.model import FaultCode, FieldFault
-from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.engine import Read, Write, in_parts
 from crossdock.core.store.offers import OfferState
 from crossdock.core.store.tables import feed_faults, feed_rows, offers, resolved_offers, variants
 from crossdock.core.store.types import Json
@@ -142,21 +142,12 @@ def heads(tx: Read, account: str, market: str, *, after: int, limit: int = 1000,
     return [Head(*row) for row in found]
 
 
-def markets(tx: Read, account: str) -> tuple[str, ...]:
-    """Return the markets in which an account has offers."""
-    query = select(offers.c.market).where(offers.c.account == account).distinct().order_by(offers.c.market)
-    return tuple(tx.execute(query).scalars())
-
-
 def fields_of(tx: Read, offer_ids: Iterable[int]) -> dict[int, Fields]:
     """Return the rows of these offers as they were published."""
-    ids = sorted(offer_ids)
     found: dict[int, Fields] = {}
-    for start in range(0, len(ids), 500):
-        query = select(feed_rows.c.offer_id, feed_rows.c.fields)
-        found.update(
-            (row[0], row[1]) for row in tx.execute(query.where(feed_rows.c.offer_id.in_(ids[start : start + 500])))
-        )
+    for part in in_parts(offer_ids):
+        query = select(feed_rows.c.offer_id, feed_rows.c.fields).where(feed_rows.c.offer_id.in_(part))
+        found.update((row[0], row[1]) for row in tx.execute(query))
     return found
 
 
@@ -254,18 +245,14 @@ def revive(tx: Write, offer_ids: Iterable[int]) -> None:
 
 
 def _change(tx: Write, offer_ids: Iterable[int], condition: Any, **values: Any) -> None:
-    ids = sorted(offer_ids)
-    for start in range(0, len(ids), 500):
-        tx.execute(
-            update(feed_rows).where(feed_rows.c.offer_id.in_(ids[start : start + 500]), condition).values(**values)
-        )
+    for part in in_parts(offer_ids):
+        tx.execute(update(feed_rows).where(feed_rows.c.offer_id.in_(part), condition).values(**values))
 
 
 def remove(tx: Write, offer_ids: Iterable[int]) -> None:
     """Forget rows that left the file."""
-    ids = sorted(offer_ids)
-    for start in range(0, len(ids), 500):
-        tx.execute(delete(feed_rows).where(feed_rows.c.offer_id.in_(ids[start : start + 500])))
+    for part in in_parts(offer_ids):
+        tx.execute(delete(feed_rows).where(feed_rows.c.offer_id.in_(part)))
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------
@@ -289,9 +276,8 @@ def told(tx: Read, account: str, market: str, *, after: int, upto: int | None) -
 
 def tell(tx: Write, account: str, market: str, faults: Mapping[int, Told | None]) -> None:
     """Replace what is kept of the faults of these offers; None: nothing is wrong any more."""
-    ids = sorted(faults)
-    for start in range(0, len(ids), 500):
-        tx.execute(delete(feed_faults).where(feed_faults.c.offer_id.in_(ids[start : start + 500])))
+    for part in in_parts(faults):
+        tx.execute(delete(feed_faults).where(feed_faults.c.offer_id.in_(part)))
     rows = [
         {"offer_id": offer, "account": account, "market": market, "effect": wrong[0].value, "code": fault.code.value}
         | {"field": fault.field, "value": fault.value, "remedy": fault.remedy}

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from crossdock.core.config import Options
 from crossdock.core.errors import NotFoundHere
 from crossdock.core.store import runs
-from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.engine import Read, Write, in_parts
 from crossdock.core.store.tables import accounts, bundle_parts, feed_downloads, feed_versions, feeds, offers
 
 FEED_JOB: Final = "feed"
@@ -158,9 +158,8 @@ def listing(tx: Read, variant_ids: Iterable[int]) -> tuple[str, ...]:
     on = tx.execute(select(accounts.c.id).where(accounts.c.feed)).scalars().all()
     if not on:
         return ()
-    ids, found = sorted(variant_ids), set[str]()
-    for start in range(0, len(ids), 500):
-        part = ids[start : start + 500]
+    found: set[str] = set()
+    for part in in_parts(variant_ids):
         listed = or_(
             offers.c.variant_id.in_(part),
             offers.c.variant_id.in_(select(bundle_parts.c.bundle_id).where(bundle_parts.c.part_id.in_(part))),

@@ -9,14 +9,14 @@ writers mark one after the other, and each finds the offers that those before it
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, delete, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from crossdock.core.store import runs
-from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.engine import Read, Write, in_parts
 from crossdock.core.store.tables import accounts, offers, resolve_marks, variants
 
 RESOLVE_JOB: Final = "resolve"
@@ -53,21 +53,15 @@ def _mark(tx: Write) -> None:
     concerned: set[str] = set()
     for account in sorted(marked["accounts"]):
         concerned |= _insert(tx, offers.c.account == account)
-    for part in _parts(marked["variants"] | _variants_of(tx, marked["products"])):
+    for part in in_parts(marked["variants"] | _variants_of(tx, marked["products"])):
         concerned |= _insert(tx, offers.c.variant_id.in_(part))
     _ask(tx, concerned)
 
 
 def _variants_of(tx: Read, product_ids: Iterable[int]) -> set[int]:
     query = select(variants.c.id)
-    parts = (tx.execute(query.where(variants.c.product_id.in_(part))).scalars() for part in _parts(product_ids))
+    parts = (tx.execute(query.where(variants.c.product_id.in_(part))).scalars() for part in in_parts(product_ids))
     return {number for part in parts for number in part}
-
-
-def _parts(numbers: Iterable[int]) -> Iterator[Sequence[int]]:
-    """Cut sorted numbers so that a statement's parameters stay within every database's limit."""
-    wanted = sorted(set(numbers))
-    return (wanted[start : start + 500] for start in range(0, len(wanted), 500))
 
 
 def _insert(tx: Write, concerned: Any) -> set[str]:
@@ -105,7 +99,7 @@ def take_off(tx: Write, account: str, taken: Mapping[int, int]) -> set[int]:
     same = and_(resolve_marks.c.account == account, resolve_marks.c.variant_id.in_(bindparam("ids", expanding=True)))
     columns = (resolve_marks.c.variant_id, resolve_marks.c.version)
     done: set[int] = set()
-    for part in _parts(taken):
+    for part in in_parts(taken):
         # Locked first: a writer who is about to commit counts up, and is waited for.
         locked = tx.execute(select(*columns).where(same).order_by(columns[0]).with_for_update(), {"ids": part})
         mine = [row.variant_id for row in locked if row.version == taken[row.variant_id]]

@@ -18,7 +18,7 @@ from sqlalchemy import BindParameter, and_, bindparam, func, insert, or_, select
 from crossdock.core.config import Options
 from crossdock.core.model import Offer
 from crossdock.core.store import feeds, runs
-from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.engine import Read, Write, in_parts
 from crossdock.core.store.offers import OfferState
 from crossdock.core.store.tables import accounts, bundle_parts, offer_levels, offers, variants
 
@@ -118,11 +118,11 @@ def mark_changed(tx: Write, variant_ids: Iterable[int]) -> None:
 
 
 def _mark_changed(tx: Write) -> None:
-    changed = sorted(tx.scratch.pop("changed"))
+    changed: set[int] = tx.scratch.pop("changed")
     feeds.ask_for_build(tx, feeds.listing(tx, changed))
     concerned: set[str] = set()
-    for start in range(0, len(changed), 500):
-        variants = {"ids": changed[start : start + 500]}
+    for part in in_parts(changed):
+        variants = {"ids": part}
         if tx.postgresql:
             tx.execute(_LOCK_LEVELS, variants)
         concerned.update(tx.execute(_MAKE_PENDING, {**variants, "now": tx.now}).scalars())
@@ -193,9 +193,8 @@ def of_offers(tx: Read, offer_ids: Iterable[int]) -> dict[int, list[LevelRow]]:
     """Return the levels of these offers, by warehouse."""
     found: dict[int, list[LevelRow]] = defaultdict(list)
     columns = [offer_levels.c[field.name] for field in fields(LevelRow)]
-    ids = sorted(set(offer_ids))
-    for start in range(0, len(ids), 500):
-        query = select(*columns).where(offer_levels.c.offer_id.in_(ids[start : start + 500]))
+    for part in in_parts(offer_ids):
+        query = select(*columns).where(offer_levels.c.offer_id.in_(part))
         for row in tx.execute(query.order_by(offer_levels.c.offer_id, offer_levels.c.warehouse)).mappings():
             found[row["offer_id"]].append(LevelRow(**{**row, "state": LevelState(row["state"])}))
     return found

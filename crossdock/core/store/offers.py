@@ -15,7 +15,7 @@ from crossdock.core.errors import NotFoundHere
 from crossdock.core.model import Money
 from crossdock.core.store import marks
 from crossdock.core.store.catalog import Change, Upserted
-from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.engine import Read, Write, in_parts
 from crossdock.core.store.tables import offers, variants
 
 
@@ -176,6 +176,12 @@ _EXPORTED = (
 )
 
 
+def markets(tx: Read, account: str) -> tuple[str, ...]:
+    """Return the markets where an account has offers."""
+    query = select(offers.c.market).where(offers.c.account == account).distinct().order_by(offers.c.market)
+    return tuple(tx.execute(query).scalars())
+
+
 def exported_prices(tx: Read, account: str, market: str, variant_ids: Iterable[int]) -> dict[int, Money]:
     """Return the price that was last published of each variant in a market."""
     wanted = {"owner": account, "place": market, "ids": sorted(set(variant_ids))}
@@ -210,10 +216,10 @@ def list(
 
 
 def _found(tx: Read, account: str, column: Any, values: Iterable[Any]) -> tuple[OfferRow, ...]:
-    wanted = sorted(set(values))
-    parts = (wanted[start : start + 500] for start in range(0, len(wanted), 500))
     query = _select().where(offers.c.account == account).order_by(offers.c.id)
-    return tuple(_offer(row) for part in parts for row in tx.execute(query.where(column.in_(part))).mappings())
+    return tuple(
+        _offer(row) for part in in_parts(values) for row in tx.execute(query.where(column.in_(part))).mappings()
+    )
 
 
 def _select() -> Any:

@@ -12,7 +12,7 @@ from crossdock.core.model import Money
 from crossdock.core.prices import AS_IT_IS, Policy, plain_policy, read_policy
 from crossdock.core.store import marks
 from crossdock.core.store.catalog import Change
-from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.engine import Read, Write, in_parts
 from crossdock.core.store.tables import group_prices, price_policies
 
 ALL_MARKETS = ""
@@ -66,11 +66,9 @@ def groups(tx: Read) -> tuple[str, ...]:
 
 def in_groups(tx: Read, variant_ids: Iterable[int]) -> dict[tuple[int, str], Money]:
     """Return the prices of variants in price groups, by variant and group."""
-    wanted = sorted(set(variant_ids))
     found: dict[tuple[int, str], Money] = {}
-    for start in range(0, len(wanted), 500):
-        query = select(group_prices).where(group_prices.c.variant_id.in_(wanted[start : start + 500]))
-        for row in tx.execute(query):
+    for part in in_parts(variant_ids):
+        for row in tx.execute(select(group_prices).where(group_prices.c.variant_id.in_(part))):
             found[row.variant_id, row.price_group] = Money(amount=row.price, currency=row.currency)
     return found
 

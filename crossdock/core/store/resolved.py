@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_into
 from crossdock.core.errors import NotFoundHere
 from crossdock.core.model import FaultCode, FieldFault, Money, Offer
 from crossdock.core.store import catalog, marks
-from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.engine import Read, Write, in_parts
 from crossdock.core.store.marks import waiting as waiting
 from crossdock.core.store.offers import OfferState
 from crossdock.core.store.tables import offers, products, resolved_offers, variants
@@ -121,9 +121,7 @@ _VARIANTS: Final = select(variants.c.id, *_CONTENT).select_from(_WITH_PRODUCT).o
 
 def goods(tx: Read, account: str, variant_ids: Iterable[int]) -> list[Goods]:
     """Return the listed offers of these variants with all that they are made of, in the order of their numbers."""
-    wanted = sorted(set(variant_ids))
-    parts = (wanted[start : start + 500] for start in range(0, len(wanted), 500))
-    queries = (_GOODS.where(offers.c.variant_id.in_(part)) for part in parts)
+    queries = (_GOODS.where(offers.c.variant_id.in_(part)) for part in in_parts(variant_ids))
     return [_listed(row) for query in queries for row in tx.execute(query, {"account": account})]
 
 
@@ -173,12 +171,6 @@ def _goods(row: Any, variant_id: int, offer: Offer) -> Goods:
         product_name=row.product_name or "",
         product_attributes=row.product_attributes or {},
     )
-
-
-def markets(tx: Read, account: str) -> tuple[str, ...]:
-    """Return the markets where an account has offers."""
-    query = select(offers.c.market).where(offers.c.account == account).distinct().order_by(offers.c.market)
-    return tuple(tx.execute(query).scalars())
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -290,8 +282,7 @@ def _kept(tx: Write, account: str, draft: Draft) -> dict[str, Any]:
 
 def _hashes(tx: Read, offer_ids: Sequence[int]) -> dict[int, str]:
     found: dict[int, str] = {}
-    for start in range(0, len(offer_ids), 500):
-        part = resolved_offers.c.offer_id.in_(offer_ids[start : start + 500])
-        query = select(resolved_offers.c.offer_id, resolved_offers.c.hash).where(part)
+    for part in in_parts(offer_ids):
+        query = select(resolved_offers.c.offer_id, resolved_offers.c.hash).where(resolved_offers.c.offer_id.in_(part))
         found.update((row.offer_id, row.hash) for row in tx.execute(query))
     return found

@@ -12,14 +12,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import BindParameter, and_, bindparam, case, func, insert, or_, select, update
 
 from crossdock.core.config import Options
 from crossdock.core.model import Contains
 from crossdock.core.store import catalog, offer_levels
-from crossdock.core.store.engine import Read, Write
+from crossdock.core.store.engine import Read, Write, in_parts
 from crossdock.core.store.tables import accounts, bundle_parts, order_lines, orders, stock, stock_moves
 
 
@@ -77,7 +77,6 @@ class Holding:
 
 
 Place = tuple[int, str]
-Item = TypeVar("Item", int, str)
 
 # What every order asks several times is built once: building a statement takes longer than executing it.
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -171,7 +170,7 @@ def _fresh(tx: Read, moves: Iterable[Move]) -> list[Move]:
     wanted = {item.cause: item for item in moves}
     known = {
         cause
-        for part in _parts(list(wanted))
+        for part in in_parts(wanted)
         for (cause,) in tx.execute(select(stock_moves.c.cause).where(stock_moves.c.cause.in_(part)))
     }
     return [item for cause, item in wanted.items() if cause not in known]
@@ -226,7 +225,7 @@ class Level:
 def levels(tx: Read, variant_ids: Iterable[int], *, lock: bool = False) -> dict[Place, Level]:
     """Return the sums by (variant, warehouse); `lock` holds the rows until the end of the transaction."""
     found: dict[Place, Level] = {}
-    for part in _parts(sorted(set(variant_ids))):
+    for part in in_parts(variant_ids):
         rows = tx.execute(_LOCKED_LEVELS if lock else _LEVELS, {"ids": part})
         for variant, warehouse, on_hand, reserved, counted_at in rows:
             found[variant, warehouse] = Level(on_hand, reserved, counted_at)
@@ -318,7 +317,7 @@ def _since(tx: Read, counts: Sequence[Count], as_of: datetime, contains: Mapping
         or_(stock_moves.c.at > as_of, orders.c.account.in_(list(contains))) if contains else stock_moves.c.at > as_of
     )
     found: dict[Place, int] = {}
-    for part in _parts(sorted({item.variant_id for item in counts})):
+    for part in in_parts(item.variant_id for item in counts):
         query = (
             select(stock_moves.c.variant_id, stock_moves.c.warehouse, func.sum(news + kept))
             .select_from(joined)
@@ -471,7 +470,7 @@ def _settling(line_id: int, holding: Holding, kind: MoveKind, share: int, number
 def _move_numbers(tx: Read, line_ids: Iterable[int]) -> Counter[tuple[int, int]]:
     """Return how many moves each line made of each variant: the next one's number, which makes its cause unique."""
     numbers: Counter[tuple[int, int]] = Counter()
-    for part in _parts(sorted(set(line_ids))):
+    for part in in_parts(line_ids):
         rows = tx.execute(_MOVES_OF_LINES, {"ids": part})
         numbers.update({(line_id, variant): number for line_id, variant, number in rows})
     return numbers
@@ -481,7 +480,7 @@ def _line_totals(tx: Read, units: Mapping[int, int], kind: MoveKind) -> dict[int
     """Return how many units of each line are reserved, or shipped and not yet returned."""
     return {
         line_id: shipped if kind is MoveKind.RETURN else reserved
-        for part in _parts(sorted(units))
+        for part in in_parts(units)
         for line_id, reserved, shipped in tx.execute(_TOTALS, {"ids": part})
     }
 
@@ -489,7 +488,7 @@ def _line_totals(tx: Read, units: Mapping[int, int], kind: MoveKind) -> dict[int
 def holdings(tx: Read, line_ids: Iterable[int]) -> dict[int, list[Holding]]:
     """Return what each line holds, by the ledger."""
     found: dict[int, list[Holding]] = defaultdict(list)
-    for part in _parts(sorted(set(line_ids))):
+    for part in in_parts(line_ids):
         for line_id, variant, warehouse, reserved, shipped in tx.execute(_HOLDINGS, {"ids": part}):
             holding = Holding(variant_id=variant, warehouse=warehouse, reserved=int(reserved), shipped=int(shipped))
             found[line_id].append(holding)
@@ -542,8 +541,3 @@ def sellable(tx: Read, variant_ids: Iterable[int], options: Options) -> dict[int
             shown = max(0, min(known) - options.stock_buffer)
             found[variant] = shown if options.stock_cap is None else min(shown, options.stock_cap)
     return found
-
-
-def _parts(items: list[Item]) -> Iterable[list[Item]]:
-    """Cut a list so that a statement's parameters stay within every database's limit."""
-    return (items[start : start + 500] for start in range(0, len(items), 500))
