@@ -332,6 +332,10 @@ class Connector:
         answer: model.Outcome | model.Pending | None = self._ask("find_outcome", answers, intent=intent)
         return answer
 
+    def reviews_acceptance(self) -> bool:
+        """Whether an enabled extension wants to review decisions."""
+        return bool(self.loaded.manager.hook.review_acceptance.get_hookimpls())
+
     def review_acceptance(self, order: model.Order, decision: model.Decision) -> tuple[model.Veto, ...]:
         """Ask the enabled extensions; see `Extensions.review_acceptance`."""
         hook = self.loaded.manager.hook.review_acceptance

@@ -71,28 +71,25 @@ class Verdict:
 def _decide(run: Run, number: int) -> None:
     """Decide about one proposal by the rules, within what the account's switches allow, and tell the platform.
 
-    The extensions review what the rules say before anything is locked; if the rules say something else by then, since
+    Extensions review what the rules say while nothing is locked; if the rules say something else afterwards, since
     stock or prices moved, they are asked again.
     """
-    with run.store.read() as tx:
-        row = orders.get(tx, number)
-        verdict = _judged(tx, run, row)
-    opened: tuple[int, Decision] | None = None
+    opened, reviewed, decision = None, None, Decision()
     while True:
-        reviewed = None if verdict.cannot_say else _reviewed(run, row, verdict)
         with run.write() as tx:
             found = _hold_undecided(tx, run, number)
             if found is None:
                 return
-            (before, row), switches = (row, found[0]), found[1]
-            now = _judged(tx, run, row)
-            if (now, row.version) == (verdict, before.version):
-                opened = _park_or_open(tx, run, row, verdict, reviewed, switches)
+            row, switches = found
+            verdict = _judged(tx, run, row)
+            if verdict.cannot_say or not run.connector.reviews_acceptance():
+                reviewed, decision = (row.version, verdict), _decision(verdict.accepted, verdict.declined)
+            if reviewed == (row.version, verdict):
+                opened = _park_or_open(tx, run, row, verdict, decision, switches)
                 break
-            verdict = now
+        reviewed, decision = (row.version, verdict), _reviewed(run, row, verdict)
     if opened:
-        intent_id, decision = opened
-        send(run, row, intent_id, decision)
+        send(run, row, *opened)
 
 
 def _judged(tx: Read, run: Run, row: OrderRow) -> Verdict:
@@ -112,18 +109,17 @@ def _hold_undecided(tx: Write, run: Run, number: int) -> tuple[OrderRow, Set[Swi
 
 
 def _park_or_open(
-    tx: Write, run: Run, row: OrderRow, verdict: Verdict, reviewed: Decision | None, switches: Set[Switch]
+    tx: Write, run: Run, row: OrderRow, verdict: Verdict, decision: Decision, switches: Set[Switch]
 ) -> tuple[int, Decision] | None:
     """Write what was decided: an intent, or that a person has to; return the intent with what is to be sent."""
-    if reviewed is None:
-        because = verdict.cannot_say or ""
+    if because := verdict.cannot_say:
         order_changes.park(tx, row, ParkedFor.PRICE, because, actor=JOB)
         advice = "Take or decline it by `crossdock orders accept|decline`, or switch the price floor off."
         run.event(Level.WARNING, "order_parked", because, item=f"order {row.id}", advice=advice)
         return None
     allowed = Decision(
-        accepted=reviewed.accepted if Switch.ACCEPT in switches else (),
-        declined=reviewed.declined if Switch.DECLINE in switches else (),
+        accepted=decision.accepted if Switch.ACCEPT in switches else (),
+        declined=decision.declined if Switch.DECLINE in switches else (),
     )
     if not (allowed.accepted or allowed.declined):
         return None

@@ -103,6 +103,10 @@ class StagedConnector(Connector):
         """See `Connector.find_outcome`."""
         return self._script.play("find_outcome", super().find_outcome, intent)
 
+    def reviews_acceptance(self) -> bool:
+        """See `Connector.reviews_acceptance`."""
+        return "review_acceptance" in (self._script.answers | self._script.after) or super().reviews_acceptance()
+
     def review_acceptance(self, order: Order, decision: Decision) -> tuple[Veto, ...]:
         """See `Connector.review_acceptance`."""
         return self._script.play("review_acceptance", super().review_acceptance, order, decision)

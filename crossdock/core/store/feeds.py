@@ -141,8 +141,11 @@ class Download:
 
 def ask_for_build(tx: Write, account_ids: Iterable[str]) -> None:
     """Ask for builds of those of these accounts whose feed is on and follows changes, when the transaction ends."""
+    wanted = sorted(account_ids)
+    if not wanted:  # as for nearly every order of a seller without feeds
+        return
     alive = and_(accounts.c.feed, accounts.c.stopped_at.is_(None), accounts.c.removed_at.is_(None))
-    query = select(accounts.c.id, accounts.c.options).where(accounts.c.id.in_(sorted(account_ids)), alive)
+    query = select(accounts.c.id, accounts.c.options).where(accounts.c.id.in_(wanted), alive)
     for account, options in tx.execute(query):
         if Options.model_validate(options).feed_on_change:
             # The same key as that of `runs.ask`, for the same reason.
