@@ -75,6 +75,12 @@ def _decide(run: Run, number: int) -> None:
     stock or prices moved, they are asked again.
     """
     opened, reviewed, decision = None, None, Decision()
+    if run.connector.reviews_acceptance():
+        with run.store.read() as tx:
+            row = orders.get(tx, number)
+            verdict = _judged(tx, run, row)
+        if not verdict.cannot_say:
+            reviewed, decision = (row.version, verdict), _reviewed(run, row, verdict)
     while True:
         with run.write() as tx:
             found = _hold_undecided(tx, run, number)

@@ -16,7 +16,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, insert, or_, select
+from sqlalchemy import BindParameter, RowMapping, bindparam, delete, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert_into
 
 from crossdock.core.errors import ConfigError, NotFoundHere
@@ -24,6 +24,13 @@ from crossdock.core.model import Money
 from crossdock.core.store import marks
 from crossdock.core.store.engine import Read, Write, in_parts
 from crossdock.core.store.tables import bundle_parts, products, variants
+
+# Asked for every page of orders, and so built once.
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_VAT_RATES = select(variants.c.id, variants.c.vat_rates).where(variants.c.vat_rates != {}, variants.c.id.in_(_IDS))
+_PARTS_OF = select(bundle_parts.c.bundle_id, bundle_parts.c.part_id, bundle_parts.c.quantity).where(
+    bundle_parts.c.bundle_id.in_(_IDS)
+)
 
 ANY_COUNTRY = "*"
 GTIN_LENGTHS = (8, 12, 13, 14)
@@ -301,13 +308,9 @@ def get_many(tx: Read, variant_ids: Iterable[int]) -> dict[int, VariantRow]:
 
 
 def vat_rates(tx: Read, variant_ids: Iterable[int]) -> dict[int, Mapping[str, str]]:
-    """Return percent by country, `ANY_COUNTRY` for the others, of each variant, by the store's numbers."""
-    columns = (variants.c.id, variants.c.vat_rates)
-    return {
-        number: rates
-        for part in in_parts(variant_ids)
-        for number, rates in tx.execute(select(*columns).where(variants.c.id.in_(part)))
-    }
+    """Return percent by country, `ANY_COUNTRY` for the others, of each variant that has rates of its own."""
+    parts = in_parts(variant_ids)
+    return {number: rates for part in parts for number, rates in tx.execute(_VAT_RATES, {"ids": part})}
 
 
 def list(tx: Read, *, search: str = "", after: str = "", limit: int = 100) -> tuple[VariantRow, ...]:
@@ -409,9 +412,8 @@ def bundle_faults(tx: Read, sku: str, parts: Mapping[str, int], numbers: Mapping
 def parts_of(tx: Read, variant_ids: Iterable[int]) -> dict[int, dict[int, int]]:
     """Return the parts of those variants that are bundles: units by the store's number of the part."""
     found: dict[int, dict[int, int]] = defaultdict(dict)
-    columns = (bundle_parts.c.bundle_id, bundle_parts.c.part_id, bundle_parts.c.quantity)
     for part in in_parts(variant_ids):
-        for bundle, piece, units in tx.execute(select(*columns).where(bundle_parts.c.bundle_id.in_(part))):
+        for bundle, piece, units in tx.execute(_PARTS_OF, {"ids": part}):
             found[bundle][piece] = units
     return dict(found)
 

@@ -28,6 +28,11 @@ _IN_STATE = (
     )
     .order_by(intents.c.id)
 )
+_CLOSE = (
+    update(intents)
+    .where(intents.c.id == bindparam("this"))
+    .values(state=bindparam("ends"), answer=bindparam("answered"), words=bindparam("said"), closed_at=bindparam("now"))
+)
 
 
 class IntentState(StrEnum):
@@ -97,12 +102,13 @@ def close(
 ) -> None:
     """Write how it ended."""
     values = {
-        "state": state.value,
-        "answer": None if answer is None else dict(answer),
-        "words": words or None,
-        "closed_at": None if state in (IntentState.WANTED, IntentState.OPEN) else tx.now,
+        "this": intent_id,
+        "ends": state.value,
+        "answered": None if answer is None else dict(answer),
+        "said": words or None,
+        "now": None if state in (IntentState.WANTED, IntentState.OPEN) else tx.now,
     }
-    tx.execute(update(intents).where(intents.c.id == intent_id).values(**values))
+    tx.execute(_CLOSE, values)
 
 
 def give_up(tx: Write, intent_id: int, words: str) -> None:

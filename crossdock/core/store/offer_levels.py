@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BindParameter, and_, bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import BindParameter, and_, bindparam, case, func, insert, or_, select, tuple_, update
 
 from crossdock.core.config import Options
 from crossdock.core.model import Offer
@@ -25,7 +25,11 @@ from crossdock.core.store.tables import accounts, bundle_parts, offer_levels, of
 STOCK_JOB = "stock"
 
 _LEVELS = (
-    select(offer_levels, offers, variants.c.sku)
+    select(
+        *(offer_levels.c[name] for name in ("warehouse", "version", "acknowledged")),
+        *(offers.c[name] for name in ("id", "variant_id", "market", "scope", "remote_id", "keys", "state")),
+        variants.c.sku,
+    )
     .select_from(offer_levels.join(offers, offers.c.id == offer_levels.c.offer_id).join(variants))
     .order_by(offer_levels.c.offer_id, offer_levels.c.warehouse)
 )
@@ -97,6 +101,23 @@ class LevelRow:
     sent_at: datetime | None
 
 
+_THIS_LEVEL = update(offer_levels).where(
+    offer_levels.c.offer_id == bindparam("offer"), offer_levels.c.warehouse == bindparam("place")
+)
+_HOW_IT_ENDED = {
+    "sent_version": bindparam("meant", type_=offer_levels.c.version.type),
+    **{name: bindparam(f"its_{name}", type_=offer_levels.c[name].type) for name in ("state", "code", "words")},
+}
+_AS_MEANT = offer_levels.c.version == bindparam("meant")
+_END = _THIS_LEVEL.where(_AS_MEANT).values(_HOW_IT_ENDED)
+# What the platform acknowledged is what stands there now, also if the level has changed meanwhile and stays pending.
+_ACKNOWLEDGE = _THIS_LEVEL.values(
+    acknowledged=bindparam("units"),
+    sent_at=bindparam("now"),
+    **{name: case((_AS_MEANT, value), else_=offer_levels.c[name]) for name, value in _HOW_IT_ENDED.items()},
+)
+
+
 def ensure(tx: Write, account: str, offer_ids: Iterable[int]) -> None:
     """Make a pending row for each offer that has none, and ask for the push."""
     ids = sorted(set(offer_ids))
@@ -159,33 +180,26 @@ def pending(tx: Read, account: str, *, after: PendingLevel | None = None, limit:
     if after is not None:
         place = tuple_(offer_levels.c.offer_id, offer_levels.c.warehouse)
         query = query.where(place > (int(after.offer.id), after.warehouse))
-    return [_pending(row._mapping) for row in tx.execute(query.limit(limit))]
+    return [_pending(row) for row in tx.execute(query.limit(limit))]
 
 
 def refresh(tx: Read, levels: Sequence[PendingLevel]) -> list[PendingLevel]:
     """Return these levels as they stand now."""
     ids = sorted({int(level.offer.id) for level in levels})
     wanted = {(level.offer.id, level.warehouse) for level in levels}
-    found = [_pending(row._mapping) for row in tx.execute(_LEVELS.where(offer_levels.c.offer_id.in_(ids)))]
+    found = [_pending(row) for row in tx.execute(_LEVELS.where(offer_levels.c.offer_id.in_(ids)))]
     return [level for level in found if (level.offer.id, level.warehouse) in wanted]
 
 
-def _pending(row: Any) -> PendingLevel:
-    offer = Offer(
-        id=str(row[offers.c.id]),
-        sku=row[variants.c.sku],
-        market=row[offers.c.market],
-        scope=row[offers.c.scope],
-        remote_id=row[offers.c.remote_id],
-        keys=row[offers.c["keys"]],
-    )
+def _pending(row: Sequence[Any]) -> PendingLevel:
+    warehouse, version, acknowledged, number, variant, market, scope, remote_id, keys, state, sku = row
     return PendingLevel(
-        offer=offer,
-        variant_id=row[offers.c.variant_id],
-        warehouse=row[offer_levels.c.warehouse],
-        version=row[offer_levels.c.version],
-        acknowledged=row[offer_levels.c.acknowledged],
-        ended=row[offers.c.state] == OfferState.ENDED.value,
+        offer=Offer(id=str(number), sku=sku, market=market, scope=scope, remote_id=remote_id, keys=keys),
+        variant_id=variant,
+        warehouse=warehouse,
+        version=version,
+        acknowledged=acknowledged,
+        ended=state == OfferState.ENDED.value,
     )
 
 
@@ -207,36 +221,26 @@ def count_offers(tx: Read, account: str) -> int:
 
 
 def record(tx: Write, told: Sequence[Told]) -> None:
-    """Write down how levels ended; a level that changed meanwhile stays pending.
-
-    What the platform acknowledged is kept in any case: it is what stands there now.
-    """
-    if not told:
-        return
-    same = (offer_levels.c.offer_id == bindparam("offer"), offer_levels.c.warehouse == bindparam("place"))
-    values = [_values(item) for item in sorted(told, key=lambda item: (item.offer_id, item.warehouse))]
-    known = [item for item in values if item["units"] is not None]
-    if known:
-        tx.execute(update(offer_levels).where(*same).values(acknowledged=bindparam("units"), sent_at=tx.now), known)
-    tx.execute(
-        update(offer_levels)
-        .where(*same, offer_levels.c.version == bindparam("meant"))
-        .values(
-            sent_version=bindparam("meant"), state=bindparam("how"), code=bindparam("coded"), words=bindparam("said")
-        ),
-        values,
-    )
+    """Write down how levels ended, and what the platform acknowledged; a level that changed meanwhile stays pending."""
+    in_turn = sorted(told, key=lambda item: (item.offer_id, item.warehouse))
+    answered = [_values(item, tx.now) for item in in_turn if item.acknowledged is not None]
+    unanswered = [_values(item, tx.now) for item in in_turn if item.acknowledged is None]
+    if answered:
+        tx.execute(_ACKNOWLEDGE, answered)
+    if unanswered:
+        tx.execute(_END, unanswered)
 
 
-def _values(item: Told) -> dict[str, Any]:
+def _values(item: Told, now: datetime) -> dict[str, Any]:
     return {
         "offer": item.offer_id,
         "place": item.warehouse,
         "meant": item.version,
-        "how": item.state.value,
         "units": item.acknowledged,
-        "coded": item.code or None,
-        "said": item.words or None,
+        "now": now,
+        "its_state": item.state.value,
+        "its_code": item.code or None,
+        "its_words": item.words or None,
     }
 
 

@@ -18,6 +18,9 @@ from crossdock.core.store.tables import order_ids, order_lines, orders
 RESERVING = frozenset({Meaning.PENDING, Meaning.NEW, Meaning.CONFIRMED, Meaning.PACKED})
 
 # Done several times for every order, and so built once.
+_THIS_ORDER = update(orders).where(orders.c.id == bindparam("order"))
+_SET_STATE = _THIS_ORDER.values(state=bindparam("to"), changed_at=bindparam("now"))
+_DECIDE = _SET_STATE.values(decided_at=bindparam("now"))
 _THESE_LINES = update(order_lines).where(order_lines.c.id.in_(bindparam("ids", expanding=True)))
 _PUT_INTO_STATE = _THESE_LINES.values(state=bindparam("to"), reason=bindparam("because"), short=False)
 _HOLD_NOTHING = _THESE_LINES.values(reserved=0)
@@ -47,10 +50,7 @@ def id_row(account: str, order_id: int, name: RemoteId) -> dict[str, Any]:
 
 def set_state(tx: Write, row: OrderRow, state: OrderState, *, decided: bool = False) -> None:
     """Put an order into a state; `decided` also notes the moment."""
-    values: dict[str, Any] = {"state": state.value, "changed_at": tx.now}
-    if decided:
-        values["decided_at"] = tx.now
-    tx.execute(update(orders).where(orders.c.id == row.id).values(**values))
+    tx.execute(_DECIDE if decided else _SET_STATE, {"order": row.id, "to": state.value, "now": tx.now})
 
 
 def set_lines(tx: Write, line_ids: Sequence[int], state: LineState, reason: str | None) -> None:

@@ -108,13 +108,14 @@ def take_in(tx: Write, intake: Intake, page: Sequence[Order]) -> Taken:
     same = _as_they_were(tx, intake, known, page) | _echoes(tx, intake, known, page)
     again = {known[order.id] for order in page if order.id in known and order.id not in same}
     held = {row.id: row for row in get_many(tx, again, lock=True)} if again else {}
+    goods = _find_goods(tx, intake.account, [line for order in page if order.id not in same for line in order.lines])
     fresh: list[Order] = []
     for order in page:
         if order.id in same:
             taken.unchanged += 1
         elif order.id in known:
             row = held.pop(known[order.id], None) or get(tx, known[order.id])  # seen twice on this page
-            _see_again(tx, intake, row, order, taken)
+            _see_again(tx, intake, row, order, goods, taken)
         elif intake.not_before is not None and order.placed_at < intake.not_before:
             taken.early += 1
         else:
@@ -123,9 +124,9 @@ def take_in(tx: Write, intake: Intake, page: Sequence[Order]) -> Taken:
     for order in fresh:
         if order.id in joined:
             attach_ids(tx, intake.account, joined[order.id], (order.id, *order.also))
-            _see_again(tx, intake, get(tx, joined[order.id], lock=True), order, taken)
+            _see_again(tx, intake, get(tx, joined[order.id], lock=True), order, goods, taken)
     _flag_copies(tx, taken.changed)
-    _add(tx, intake, [order for order in fresh if order.id not in joined], taken)
+    _add(tx, intake, [order for order in fresh if order.id not in joined], goods, taken)
     return taken
 
 
@@ -215,7 +216,7 @@ def _proposals_of(tx: Read, account: str, page: Sequence[Order]) -> dict[RemoteI
 # --- new orders
 
 
-def _add(tx: Write, intake: Intake, page: Sequence[Order], taken: Taken) -> None:
+def _add(tx: Write, intake: Intake, page: Sequence[Order], goods: Goods, taken: Taken) -> None:
     """Add new orders with all that belongs to them, in as many statements for a full page as for one order."""
     if not page:
         return
@@ -226,7 +227,7 @@ def _add(tx: Write, intake: Intake, page: Sequence[Order], taken: Taken) -> None
         for number, order in fresh.items()
         for name in dict.fromkeys((order.id, *order.also))
     ]
-    lines = _new_lines(tx, intake, fresh)
+    lines = _new_lines(tx, intake, fresh, goods)
     rows = order_rows(heads, [line_row([line[name] for name in LineRow._fields]) for line in lines])
     found = find_stock(tx, rows, intake.options.warehouses)
     tx.execute(insert(orders), heads)
@@ -294,11 +295,9 @@ def digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _new_lines(tx: Write, intake: Intake, page: Mapping[int, Order]) -> list[dict[str, Any]]:
-    matched = _match(tx, intake.account, [line for order in page.values() for line in order.lines])
-    rates = catalog.vat_rates(tx, set(matched.values()))
+def _new_lines(tx: Write, intake: Intake, page: Mapping[int, Order], goods: Goods) -> list[dict[str, Any]]:
     rows = [
-        _line_values(intake, order, number, position, line, matched, rates)
+        _line_values(intake, order, number, position, line, goods)
         for number, order in page.items()
         for position, line in enumerate(order.lines)
     ]
@@ -312,11 +311,10 @@ def _line_values(
     number: int,
     position: int,
     line: OrderLine,
-    matched: Mapping[LineKey, int],
-    rates: Mapping[int, Mapping[str, str]],
+    goods: Goods,
 ) -> dict[str, Any]:
-    variant = matched.get(_line_key(line))
-    rate, source = _vat(intake, order, line, rates.get(variant, {}) if variant is not None else {})
+    variant = goods.variants.get(_line_key(line))
+    rate, source = _vat(intake, order, line, goods.vat_rates.get(variant, {}) if variant is not None else {})
     return {
         "order_id": number,
         "position": position,
@@ -368,8 +366,21 @@ def _vat(
 LineKey = tuple[str | None, str | None, str | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goods:
+    """What the catalogue knows of a page's lines: the variant of each, and by variant its VAT rates."""
+
+    variants: Mapping[LineKey, int]
+    vat_rates: Mapping[int, Mapping[str, str]]
+
+
 def _line_key(line: OrderLine) -> LineKey:
     return line.sku, line.product_id, line.gtin
+
+
+def _find_goods(tx: Read, account: str, lines: Sequence[OrderLine]) -> Goods:
+    found = _match(tx, account, lines)
+    return Goods(variants=found, vat_rates=catalog.vat_rates(tx, found.values()))
 
 
 def _match(tx: Read, account: str, lines: Sequence[OrderLine]) -> dict[LineKey, int]:
@@ -420,10 +431,10 @@ def look_again(tx: Write, intake: Intake, number: int) -> str | None:
 # --- orders seen again
 
 
-def _see_again(tx: Write, intake: Intake, row: OrderRow, order: Order, taken: Taken) -> None:
+def _see_again(tx: Write, intake: Intake, row: OrderRow, order: Order, goods: Goods, taken: Taken) -> None:
     """Take in what the platform says now of an order, which this transaction holds locked."""
     if order.proposal:
-        _see_proposal_again(tx, intake, row, order, taken)
+        _see_proposal_again(tx, intake, row, order, goods, taken)
         return
     if _is_further(row.order, order) and not _has_news(row, order):
         taken.unchanged += 1
@@ -431,7 +442,7 @@ def _see_again(tx: Write, intake: Intake, row: OrderRow, order: Order, taken: Ta
     won_elsewhere = row.state in UNDECIDED
     if won_elsewhere:
         _won_elsewhere(tx, row, order, intake.actor)
-    changed_lines = _new_version(tx, intake, row, order)
+    changed_lines = _new_version(tx, intake, row, order, goods)
     taken.changed.append(row.id)
     sold = [line for line in row.lines if line.state is LineState.WON]
     if won_elsewhere or changed_lines or not wants_nothing(sold):
@@ -440,13 +451,13 @@ def _see_again(tx: Write, intake: Intake, row: OrderRow, order: Order, taken: Ta
         taken.parked.update(park_without_vat(tx, [current], actor=intake.actor))
 
 
-def _see_proposal_again(tx: Write, intake: Intake, row: OrderRow, order: Order, taken: Taken) -> None:
+def _see_proposal_again(tx: Write, intake: Intake, row: OrderRow, order: Order, goods: Goods, taken: Taken) -> None:
     """A proposal that is listed with other content, or again after it seemed gone."""
     tx.execute(update(orders).where(orders.c.id == row.id).values(sweep=intake.sweep))
     if row.state is OrderState.GONE:
         set_state(tx, row, OrderState.PROPOSED)
         set_lines(tx, [line.id for line in row.lines], LineState.PROPOSED, None)
-    _new_version(tx, intake, row, order)
+    _new_version(tx, intake, row, order, goods)
     taken.short.extend(reserve_open(tx, [get(tx, row.id)], intake.options.warehouses).short)
     taken.changed.append(row.id)
 
@@ -484,7 +495,7 @@ def _won_elsewhere(tx: Write, row: OrderRow, order: Order, actor: str) -> None:
     tx.journal(Kind.WON, account=row.account, order_id=row.id, actor="platform", payload={"remote": str(order.id)})
 
 
-def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order) -> bool:
+def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order, goods: Goods) -> bool:
     """Write what the platform says now: the head, the lines, the difference.
 
     Returns:
@@ -503,7 +514,7 @@ def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order) -> bool
         insert(order_versions),
         {"order_id": row.id, "version": row.version + 1, "at": tx.now, "difference": changed},
     )
-    changed_lines = _update_lines(tx, intake, row, order)
+    changed_lines = _update_lines(tx, intake, row, order, goods)
     if order.status != row.platform_status:
         _follow_status(tx, row.id, status["meaning"])
     kind = Kind.STATUS if order.status != row.platform_status else Kind.EDITED
@@ -512,7 +523,7 @@ def _new_version(tx: Write, intake: Intake, row: OrderRow, order: Order) -> bool
     return changed_lines
 
 
-def _update_lines(tx: Write, intake: Intake, row: OrderRow, order: Order) -> bool:
+def _update_lines(tx: Write, intake: Intake, row: OrderRow, order: Order, goods: Goods) -> bool:
     """Bring the lines to what the order says now: changed ones are reserved anew, vanished ones cancelled.
 
     Returns:
@@ -528,11 +539,9 @@ def _update_lines(tx: Write, intake: Intake, row: OrderRow, order: Order) -> boo
         set_lines(tx, [line.id for line in gone], LineState.CANCELLED, "no longer part of the order")
     changed = [there[name] for name, line in incoming.items() if name in there and _differs(there[name], line)]
     free(tx, changed)
-    matched = _match(tx, row.account, order.lines)
-    rates = catalog.vat_rates(tx, set(matched.values()))
     added, edited = [], []
     for position, line in enumerate(order.lines):
-        values = _line_values(intake, order, row.id, position, line, matched, rates)
+        values = _line_values(intake, order, row.id, position, line, goods)
         old = there.get(line.id)
         if old is None:
             added.append(values)

@@ -123,11 +123,11 @@ class OrderRow:
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _HEADS = select(orders).where(orders.c.id.in_(_IDS)).order_by(orders.c.id)
 _LOCKED_HEADS = _HEADS.with_for_update()
-_LINES = (
-    select(*(order_lines.c[name] for name in LineRow._fields))
-    .where(order_lines.c.order_id.in_(_IDS))
-    .order_by(order_lines.c.order_id, order_lines.c.position)
-)
+_LINE_COLUMNS = select(*(order_lines.c[name] for name in LineRow._fields))
+_LINES = _LINE_COLUMNS.where(order_lines.c.order_id.in_(_IDS)).order_by(order_lines.c.order_id, order_lines.c.position)
+_HEAD = select(orders).where(orders.c.id == bindparam("order"))
+_LOCKED_HEAD = _HEAD.with_for_update()
+_ITS_LINES = _LINE_COLUMNS.where(order_lines.c.order_id == bindparam("order")).order_by(order_lines.c.position)
 _STATE = LineRow._fields.index("state")
 
 
@@ -137,10 +137,11 @@ def get(tx: Read, order_id: int, *, lock: bool = False) -> OrderRow:
     Raises:
         NotFoundHere: there is no such order.
     """
-    found = get_many(tx, [order_id], lock=lock)
-    if not found:
+    this = {"order": order_id}
+    head = tx.execute(_LOCKED_HEAD if lock else _HEAD, this).mappings().first()
+    if head is None:
         raise NotFoundHere(f"There is no order {order_id}.", advice="See `crossdock orders list`.")
-    return found[0]
+    return _order_row(head, tuple(map(line_row, tx.execute(_ITS_LINES, this))))
 
 
 def get_many(tx: Read, order_numbers: Iterable[int], *, lock: bool = False) -> list[OrderRow]:
@@ -163,7 +164,7 @@ def order_rows(heads: Iterable[Mapping[Any, Any]], lines: Iterable[LineRow]) -> 
     return [_order_row(head, tuple(theirs[head["id"]])) for head in heads]
 
 
-def _order_row(head: Mapping[str, Any], lines: tuple[LineRow, ...]) -> OrderRow:
+def _order_row(head: Mapping[Any, Any], lines: tuple[LineRow, ...]) -> OrderRow:
     meaning = None if head["meaning"] is None else Meaning(head["meaning"])
     return OrderRow(**{**head, "state": OrderState(head["state"]), "meaning": meaning, "lines": lines})
 

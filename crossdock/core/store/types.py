@@ -6,6 +6,7 @@ import json
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
@@ -65,10 +66,13 @@ class Amount(TypeDecorator[Decimal]):
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
         """Give the Decimal back, without needless zeros beyond two places."""
-        if value is None:
-            return None
-        amount = Decimal(value).scaleb(-4)
-        return amount.quantize(Decimal("0.01")) if value % 100 == 0 else amount.normalize()
+        return None if value is None else _amount(value)
+
+
+@lru_cache(maxsize=10_000)  # few prices make up most lines
+def _amount(units: int) -> Decimal:
+    amount = Decimal(units).scaleb(-4)
+    return amount.quantize(Decimal("0.01")) if units % 100 == 0 else amount.normalize()
 
 
 class Key(TypeDecorator[str]):

@@ -74,7 +74,7 @@ EARLIER = timedelta(days=1)  # an order bears the time of the purchase, which is
 
 HOSTS = "auth order stock pc pms auth-sandbox auth-uat order-sandbox"
 
-BATCH = 50  # ours: Miinto documents no limit, and this many single calls are bearable when it refuses a batch
+BATCH = 100  # ours: Miinto documents no limit, and this many single calls are bearable when it refuses a batch
 
 
 class MiintoSettings(Settings):
@@ -175,7 +175,7 @@ def fetch_orders(account: Account, cursor: Mapping[str, Any] | None) -> OrderPag
         skus = {}
     shops = client.shops()
     sweep = sweep.among(shops)
-    page = client.page(sweep.listing, sweep.scope, sweep.spot.offset)
+    page = client.page(sweep.listing, sweep.scope, sweep.spot.offset, prints=True)
     orders = client.understand(sweep.listing, sweep.scope, sweep.news(page))
     skus = {**skus, sweep.scope: _skus(client, sweep.scope, orders, skus.get(sweep.scope, {}))}
     following = sweep.after(page, shops)
@@ -301,14 +301,15 @@ def _describe(client: Client, shop: str, waiting: int) -> str:
 def _skus(client: Client, shop: str, orders: Sequence[Order], known: Mapping[str, str]) -> Mapping[str, str]:
     """Return the known SKUs by product id and those that lines without GTIN need; reads the map only if one does."""
     needed = {line.product_id for order in orders for line in order.lines if line.product_id and not line.gtin}
-    if needed <= known.keys():
+    unknown = needed - known.keys()
+    if not unknown:
         return known
     try:
-        products = client.products(shop)
+        products = client.products(shop, unknown)
     except Rejected as error:  # a shop that has not moved to the product centre has no map
         client.account.log.warning("No product map, so lines without GTIN have no SKU either: %s", error)
         return known
-    return {**known, **mapping.skus_of(needed - known.keys(), products)}
+    return {**known, **mapping.skus_of(unknown, products)}
 
 
 # --- the outcome of an acceptance ------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 from urllib.parse import quote
 
@@ -160,15 +160,17 @@ class Client:
             raise ConfigError(f"The market {code or '(unknown)'} of the shop {shop} has no currency.", advice=advice)
         return mapping.MARKETS[code]
 
-    def page(self, listing: Listing, shop: str, offset: int, limit: int = PAGE) -> ListPage[Node]:
+    def page(
+        self, listing: Listing, shop: str, offset: int, limit: int = PAGE, *, prints: bool = False
+    ) -> ListPage[Node]:
         """Read one page of a shop's pending transfers or accepted orders; limit 0 only counts."""
         status, sort, _ = LISTS[listing]
         query = [("status[]", status), ("sort", sort), ("limit", str(limit)), ("offset", str(offset))]
         answer = self._request("GET", "order", f"/shops/{_part(shop)}/{listing.name}", params=query)
         rows = answer.children("data", needed=True)
         total, ids = answer.child("meta").whole("totalItemCount"), [str(row.whole("id")) for row in rows]
-        prints = [fingerprint(row.value) for row in rows] if listing.stays else ()
-        return ListPage(rows=rows, ids=ids, total=total, answer=answer, prints=prints)
+        marks = [fingerprint(row.value) for row in rows] if prints and listing.stays else ()
+        return ListPage(rows=rows, ids=ids, total=total, answer=answer, prints=marks)
 
     def read(self, listing: Listing, shop: str, enough: Callable[[ListPage[Node]], bool]) -> list[Node]:
         """Read a whole list, or as far as the page that is enough."""
@@ -207,11 +209,17 @@ class Client:
         items = [mapping.stock_item(level) for level in levels]
         self._request("PATCH", "stock", f"/locations/{_part(shop)}/items", json=items, idempotent=True)
 
-    def products(self, shop: str) -> list[RemoteProduct]:
-        """Read the product map: which of the feed's products became which item of Miinto's."""
+    def products(self, shop: str, names: Set[str] | None = None) -> list[RemoteProduct]:
+        """Read the product map: which of the feed's products became which item of Miinto's.
+
+        Args:
+            shop: whose map.
+            names: ids of products, if only the rows with one of them are wanted.
+        """
         query, market = [("unifiedLocationId", shop)], self.market(shop)
         rows = self._request("GET", "pc", "/productmaps", params=query, check=_check_bare).items("data")
-        return [mapping.read_product(row, shop, market) for row in rows]
+        wanted = rows if names is None else [row for row in rows if mapping.names_one(row, names)]
+        return [mapping.read_product(row, shop, market) for row in wanted]
 
     def _open(self) -> dict[str, Any]:
         """Open a channel."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -194,6 +194,11 @@ def read_product(row: object, shop: str, market: Market) -> RemoteProduct:
         gtin=cells.text("gtin") or None,
         keys={"group": group} if group else {},
     )
+
+
+def names_one(row: object, names: Set[str]) -> bool:
+    """Whether a row of the product map has one of these ids; what is no row may have any."""
+    return not isinstance(row, list) or not names.isdisjoint(map(str, row))
 
 
 def skus_of(product_ids: Collection[str], products: Iterable[RemoteProduct]) -> dict[str, str]:
