@@ -175,7 +175,7 @@ class Sorter:
         if faults:
             page.told[head.offer_id] = (Effect.KEPT_BACK if head.live else Effect.LEFT_OUT, tuple(faults))
             if head.live:
-                self._keep(page, head, units or 0, published)
+                self._keep(page, head, self._shown(head) if units is None else units, published)
             return
         if elsewhere:
             page.told[head.offer_id] = (Effect.NOT_IN_MARKET, tuple(elsewhere))
@@ -186,6 +186,11 @@ class Sorter:
         row = Row(item, fields, None, found[1] if found else b"" if head.live else None)
         if self._out(page, head, row) and head.hash != head.row_hash:
             page.fresh.append(self._fresh(head, fields))
+
+    def _shown(self, head: Head) -> int:
+        """Return the units that stand in the file: where nobody has counted any more, nothing else is told."""
+        found = self._found.get(head.offer_id)
+        return found[0].units if found else 0
 
     def _out(self, page: Page, head: Head, row: Row) -> bool:
         key = row.item.key

@@ -176,13 +176,13 @@ def test_a_frozen_field_keeps_the_old_row(shop: FeedShop) -> None:
     assert (wrong.effect.value, wrong.fault.code.value, wrong.fault.value) == ("kept_back", "frozen", "White -> Black")
 
 
-def test_a_live_offer_whose_stock_nobody_knows_any_more_sells_nothing_and_is_told(shop: FeedShop) -> None:
+def test_a_live_offer_whose_stock_nobody_knows_any_more_stays_as_it_is_and_is_told(shop: FeedShop) -> None:
     shop.list("A-1")
     shop.build()
     with shop.hub.store.write() as tx:
         tx.execute(tables.stock.update().values(counted_at=None))
     shop.build()
-    assert shop.rows()["A-1"][STOCK] == "0"
+    assert shop.rows()["A-1"][STOCK] == "5"
     assert shop.faults() == {"A-1": [("kept_back", "no_stock", STOCK)]}
 
 
