@@ -10,7 +10,7 @@ import json
 from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
-from itertools import islice
+from itertools import starmap
 from pathlib import Path
 from typing import Final
 
@@ -282,26 +282,16 @@ class Changes:
 
     def add(self, page: Page) -> None:
         """Take what one page changed."""
-        self._fresh.writelines(map(_line, page.fresh))
+        if page.fresh:
+            self._fresh.write(json.dumps(page.fresh) + "\n")
         for kept, more in ((self._ended, page.ended), (self._revived, page.revived), (self._removed, page.removed)):
             kept.extend(more)
 
     def keep(self, tx: Write, account: str, market: str) -> None:
         """Write all of it into the store."""
         self._fresh.seek(0)
-        while lines := [*islice(self._fresh, PAGE)]:
-            feed_rows.save(tx, account, market, [*map(_fresh, lines)])
+        for line in self._fresh:
+            feed_rows.save(tx, account, market, [*starmap(FreshRow, json.loads(line))])
         feed_rows.end(tx, self._ended)
         feed_rows.revive(tx, self._revived)
         feed_rows.remove(tx, self._removed)
-
-
-def _line(row: FreshRow) -> str:
-    facts = json.dumps([row.offer_id, row.hash, row.price, row.keys])
-    return f"{facts}\t{row.fields}\n"  # JSON holds no raw tab and no raw line end
-
-
-def _fresh(line: str) -> FreshRow:
-    facts, _, fields = line.rstrip("\n").partition("\t")
-    offer_id, hash_, price, keys = json.loads(facts)
-    return FreshRow(offer_id, hash_, fields, price, keys)

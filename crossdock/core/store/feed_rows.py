@@ -64,8 +64,7 @@ class Head(NamedTuple):
         return self.fields is None and self.hash is not None and self.faults == NO_FAULTS
 
 
-@dataclass(frozen=True, slots=True)
-class FreshRow:
+class FreshRow(NamedTuple):
     """A row that is new in the file or says something else: JSON text of its fields, hash, price (as texts), keys."""
 
     offer_id: int
