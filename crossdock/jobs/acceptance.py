@@ -100,7 +100,8 @@ def _decide(run: Run, number: int) -> None:
 
 def _judged(tx: Read, run: Run, row: OrderRow) -> Verdict:
     floor = run.account.options.price_floor
-    exported = offers.exported_prices(tx, row.account, row.market, _variants(row)) if floor else {}
+    takable = {line.variant_id for line in row.lines if line.variant_id is not None and not _reason_against(line)}
+    exported = offers.exported_prices(tx, row.account, row.market, takable) if floor else {}
     return judge(row, exported, floor)
 
 
@@ -173,10 +174,6 @@ def _reason_against(line: LineRow) -> str | None:
     if line.variant_id is None:
         return UNKNOWN_PRODUCT
     return None if line.reserved else OUT_OF_STOCK
-
-
-def _variants(row: OrderRow) -> set[int]:
-    return {line.variant_id for line in row.lines if line.variant_id is not None}
 
 
 def _reviewed(run: Run, row: OrderRow, verdict: Verdict) -> Decision:
