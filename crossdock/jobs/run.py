@@ -72,6 +72,7 @@ class Run:
         self.resume_from = record.checkpoint
         # Who begins anew counts anew.
         self.counts = {} if record.checkpoint is None else dict(record.counts)
+        self._counted_before = dict(self.counts)
         self._record = record
         self._open_connector = open_connector
         self._leaving = leaving or threading.Event()
@@ -88,6 +89,11 @@ class Run:
             ConfigError, PluginLoadError: the account or its plugin cannot be used.
         """
         return self._open_connector(self.account_id)
+
+    @property
+    def came_on(self) -> bool:
+        """Whether this attempt got anything done."""
+        return self.counts != self._counted_before
 
     @property
     def account(self) -> Account:

@@ -156,10 +156,11 @@ class Executor:
         self._end(run, record, RunState.FAILED, error, tx)
 
     def _put_off(self, run: Run, record: RunRecord, error: Unavailable, tx: Write) -> None:
-        delay = _backoff(record) if error.retry_after is None else error.retry_after
-        state = runs.retry(tx, record, delay=delay, error=self._redact(_message(error)))
+        before = 0 if run.came_on else record.attempts
+        delay = _backoff(record.id, before) if error.retry_after is None else error.retry_after
+        state = runs.retry(tx, record, delay=delay, error=self._redact(_message(error)), came_on=run.came_on)
         if state is RunState.QUEUED:
-            note = f"Attempt {record.attempts + 1} of {runs.MAX_ATTEMPTS}; the next one in {delay:.0f} s."
+            note = f"Attempt {before + 1} of {runs.MAX_ATTEMPTS}; the next one in {delay:.0f} s."
             self._tell(tx, record, Level.WARNING, error, note)
         else:
             self._tell(tx, record, Level.ERROR if state is RunState.FAILED else Level.INFO, error)
@@ -216,8 +217,8 @@ def _code(error: Exception) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
 
 
-def _backoff(record: RunRecord) -> float:
+def _backoff(run_id: int, attempts: int) -> float:
     """Return seconds to wait: twice as many after each attempt, spread so that runs that failed together part."""
-    longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0**record.attempts)
-    digest = hashlib.sha256(f"{record.id} {record.attempts}".encode()).digest()
+    longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0**attempts)
+    digest = hashlib.sha256(f"{run_id} {attempts}".encode()).digest()
     return longest * (0.5 + digest[0] / 512)

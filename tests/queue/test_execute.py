@@ -272,6 +272,24 @@ def test_a_platform_that_is_away_is_tried_again_later_and_later(
     assert told[0].advice
 
 
+def test_long_work_that_comes_on_may_be_put_off_as_often_as_it_takes(
+    bench: Bench, store: Store, clock: VirtualClock
+) -> None:
+    def one_page_at_a_time(run: Run) -> None:
+        with run.write():
+            run.count(seen=1)
+        raise RateLimited("Enough for this minute.", retry_after=60)
+
+    record = bench.claim()
+    executor = bench.executor(one_page_at_a_time)
+    for _ in range(3 * runs.MAX_ATTEMPTS):
+        executor.execute(record)
+        clock.advance(60)
+        with store.write() as tx:
+            (record,) = runs.claim(tx, "p1")
+    assert (record.state, record.attempts) == (RunState.RUNNING, 1)
+
+
 def test_runs_that_fail_together_do_not_come_back_together(bench: Bench, store: Store) -> None:
     moments = set()
     for account in range(20):

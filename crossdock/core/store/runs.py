@@ -68,7 +68,7 @@ class RunRecord:
         began_at: when the present or last attempt began.
         owner: the process that runs it.
         token: how often it was claimed.
-        attempts: how many attempts came to nothing so far.
+        attempts: how many attempts came to nothing since the last one that got anything done.
         progress: {"done": int, "total": int or None, "message": str}, if it said so.
         checkpoint: where the next attempt goes on; the job's own value.
         counts: items seen, added, changed, unchanged, failed.
@@ -234,14 +234,15 @@ def finish(
     _end(tx, row, state, error, force=row.force and not run.force, counts=row.counts if counts is None else counts)
 
 
-def retry(tx: Write, run: RunRecord, *, delay: float, error: str) -> RunState:
-    """Put a claimed run back after an attempt that came to nothing, and return its state.
+def retry(tx: Write, run: RunRecord, *, delay: float, error: str, came_on: bool = False) -> RunState:
+    """Put a claimed run back after an attempt that did not come to its end, and return its state.
 
     Args:
         tx: the transaction.
         run: as it was claimed.
         delay: seconds until it is due again.
         error: what happened, in words for a person.
+        came_on: whether it got anything done; then those before it do not count: long work may wait often.
 
     Returns:
         Queued; failed after the last attempt; cancelled if somebody asked it to stop.
@@ -250,11 +251,12 @@ def retry(tx: Write, run: RunRecord, *, delay: float, error: str) -> RunState:
         Fenced: it was taken over, or has ended.
     """
     row = _mine(tx, run)
-    if row.attempts + 1 >= MAX_ATTEMPTS and not row.cancel:
-        _set(tx, row.id, attempts=row.attempts + 1)
+    attempts = 1 if came_on else row.attempts + 1
+    if attempts >= MAX_ATTEMPTS and not row.cancel:
+        _set(tx, row.id, attempts=attempts)
         _end(tx, row, RunState.FAILED, error, force=row.force and not run.force)
         return RunState.FAILED
-    return _requeue(tx, row, delay=delay, attempts=row.attempts + 1, error=error)
+    return _requeue(tx, row, delay=delay, attempts=attempts, error=error)
 
 
 def give_back(tx: Write, run: RunRecord) -> RunState:
