@@ -72,7 +72,7 @@ class Run:
         self.resume_from = record.checkpoint
         # Who begins anew counts anew.
         self.counts = {} if record.checkpoint is None else dict(record.counts)
-        self._counted_before = dict(self.counts)
+        self._counted_before, self._wrote = dict(self.counts), False
         self._record = record
         self._open_connector = open_connector
         self._leaving = leaving or threading.Event()
@@ -93,7 +93,7 @@ class Run:
     @property
     def came_on(self) -> bool:
         """Whether this attempt got anything done."""
-        return self.counts != self._counted_before
+        return self._wrote and self.counts != self._counted_before
 
     @property
     def account(self) -> Account:
@@ -120,6 +120,7 @@ class Run:
                 yield tx
             finally:
                 self._tx = None
+        self._wrote = True
 
     def progress(self, done: int, total: int | None = None, message: str = "") -> None:
         """Say how far the run is; told with the transaction that is open, else with the next one."""
