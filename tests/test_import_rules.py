@@ -27,6 +27,7 @@ ALLOWED = {
     "hub": "import crossdock.core.store, crossdock.queue",
     "web/app": "import starlette, uvicorn\nfrom crossdock.hub import Hub",
     "__init__": "from crossdock.hub import Hub",
+    "demo/__init__": "import crossdock.web, crossdock.twins.miinto",
     "cli": "import crossdock",
 }
 
@@ -40,6 +41,8 @@ FORBIDDEN = [
     ("web/__init__", "import crossdock.cli", "Floors of the house"),
     ("web/__init__", "import crossdock.plugins.miinto", "The web is for all platforms"),
     ("web/__init__", "import crossdock.twins.miinto", "The web is for all platforms"),
+    ("web/__init__", "import crossdock.demo", "Floors of the house"),
+    ("twins/__init__", "import crossdock.demo", "Floors of the house"),
     ("cli", "import uvicorn", "Only the web and the twins import Starlette"),
     ("novelty", "", "Floors of the house"),
     ("core/novelty", "", "Floors of the core"),

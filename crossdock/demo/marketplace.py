@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from typing import Any
@@ -17,6 +18,23 @@ from crossdock.core.errors import CrossdockError
 
 PATIENCE = 60.0  # seconds of real time
 IDENTIFIER, SECRET = "demo@example.com", "only-a-rehearsal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A variant as buyers see it: its id in the file, Miinto's own of the item, the price in minor units."""
+
+    id: str
+    item: str
+    title: str
+    gtin: str
+    price: int
+    currency: str
+    group: str
+    brand: str
+    color: str
+    size: str
+    stock: int
 
 
 class MarketplaceDown(CrossdockError):
@@ -58,6 +76,19 @@ class Marketplace:
         self._call("POST", "product-map", {"shop": shop, "rows": rows})
         listed = [{"shop": shop, "stock": 0, **{key: row[key] for key in keys}} for row in variants]
         self._call("POST", "list-variants", listed)
+
+    def set_feed(self, url: str) -> None:
+        """Tell Miinto where the seller's offers file is."""
+        self._call("POST", "feeds", {"identifier": IDENTIFIER, "url": url})
+
+    def pull(self) -> dict[str, Any]:
+        """Let Miinto fetch the file now, not only when its half hour is over; return what its book keeps of that."""
+        pull: dict[str, Any] = self._call("POST", "pull-feeds")["pulls"][0]
+        return pull
+
+    def listing(self, shop: str) -> list[Listed]:
+        """Return what a shop sells out of the file, as buyers see it."""
+        return [Listed(**row) for row in self._call("POST", "listing", {"shop": shop})["rows"]]
 
     def compete(self, seed: int, share: float) -> None:
         """Let rivals take that share of all transfers, at once."""

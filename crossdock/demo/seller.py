@@ -101,16 +101,11 @@ class Seller:
                 raise ConfigError("The catalogue could not be filled in.", faults=map(str, report.faults))
         return len(lacking)
 
-    def list_goods(self, *, by_product: bool = False) -> None:
-        """Let the marketplace list all that is in the catalogue, then link it.
-
-        Args:
-            by_product: variants stand under their product as group; else each under its own SKU.
-        """
+    def list_goods(self) -> None:
+        """Let the marketplace list all that is in the catalogue, each variant under its SKU as group, then link it."""
         variants = [variant for page in self._pages() for variant in page]
         rows = [
-            {"sku": variant.sku, "id": item_id(variant.sku), "group": _group(variant, by_product)}
-            | {"gtin": variant.gtin or ""}
+            {"sku": variant.sku, "id": item_id(variant.sku), "group": variant.sku, "gtin": variant.gtin or ""}
             | {key: variant.attributes[key] for key in KEYS}
             for variant in variants
         ]
@@ -189,10 +184,6 @@ def proposal_of(row: OrderRow) -> str:
 def item_id(sku: str) -> str:
     """Return the marketplace's own id of an item."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://example.com/items/{sku}"))
-
-
-def _group(variant: VariantRow, by_product: bool) -> str:
-    return (variant.product if by_product else None) or variant.sku
 
 
 @contextmanager

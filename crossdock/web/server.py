@@ -45,8 +45,8 @@ class Scheduler:
             part.add_done_callback(_tell_if_it_failed)
 
     def lives(self) -> bool:
-        """Whether nothing of it has ended."""
-        return not any(part.done() for part in self._parts)
+        """Whether it has begun and nothing of it has ended."""
+        return bool(self._parts) and not any(part.done() for part in self._parts)
 
     def leave(self) -> None:
         """Take on nothing more; what runs gives its run back at its next check."""
@@ -129,13 +129,15 @@ class Server:
         hub: the installation.
         host: an address or name of this machine.
         port: 0 for any that is free.
+        scheduler: whether what is due is run, too; a rehearsal, whose clock moves by jumps, does that itself.
 
     Raises:
         OSError: nothing can listen there.
     """
 
-    def __init__(self, hub: Hub, host: str, port: int) -> None:
+    def __init__(self, hub: Hub, host: str, port: int, *, scheduler: bool = True) -> None:
         self._listener = _listening(host, port)
+        self._schedules = scheduler
         self._scheduler = Scheduler(hub)
         self._recorder = ThreadPoolExecutor(1, "downloads")
         self._web = _Web(hub, self._scheduler, self._recorder)
@@ -144,7 +146,8 @@ class Server:
 
     def run(self) -> None:
         """Serve until `stop` is called; then runs are given back, and requests under way may finish within GRACE."""
-        self._scheduler.start()
+        if self._schedules:
+            self._scheduler.start()
         try:
             with self._listener:
                 self._web.run([self._listener])
@@ -173,9 +176,12 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def serving(hub: Hub, host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
-    """Serve from another thread, for tests and programs that embed crossdock; in the end all is recorded."""
-    server = Server(hub, host, port)
+def serving(hub: Hub, host: str = "127.0.0.1", port: int = 0, *, scheduler: bool = True) -> Iterator[Server]:
+    """Serve from another thread, for tests and programs that embed crossdock; in the end all is recorded.
+
+    The arguments are those of `Server`.
+    """
+    server = Server(hub, host, port, scheduler=scheduler)
     with ThreadPoolExecutor(1, "web") as thread:
         running = thread.submit(server.run)
         try:

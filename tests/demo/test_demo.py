@@ -1,4 +1,4 @@
-"""The command `demo`: the day and its story, the replay and its rules, and what it does not take."""
+"""The command `demo`: the replay and its rules, and what it does not take; test_day.py has the day."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ from shop_books import MORNING, BookLine
 from crossdock.core.errors import ConfigError
 from crossdock.core.model import Decision, Veto
 from crossdock.core.store.orders import LineState
-from crossdock.demo import catalogue, day, extension, ledger, replay
+from crossdock.demo import extension, ledger, replay
 from crossdock.demo.cli import demo
-from crossdock.demo.day import Evening
 from crossdock.demo.invoices import Invoice, Line, pence, read_orders
 from crossdock.demo.ledger import Row, StockRow
 from crossdock.demo.order_of_play import parts_of, together
@@ -36,67 +35,6 @@ SHARED = shop_books.ROOT.parent / "shared" / "data" / "online-retail" / "orders.
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(demo, [str(word) for word in arguments])
-
-
-# --- the day ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def told() -> tuple[Evening, list[str]]:
-    story: list[str] = []
-    evening = day.play(rivals=1, faults=1, tell=story.append)
-    return evening, [*story, *day.report(evening)]
-
-
-def test_in_the_evening_both_books_agree(told: tuple[Evening, list[str]]) -> None:
-    evening, _ = told
-    found = evening.as_dict()
-    assert evening.agrees
-    assert (found["missing"], found["doubled"], found["different"], found["undecided"]) == (0, 0, 0, 0)
-    assert len(evening.stock) == catalogue.VARIANTS
-    assert found["orders"]["won"] > found["orders"]["lost"] > 0
-    assert found["orders"]["cancelled"] == 1
-    assert found["declined_by"]["below price floor"] == 1
-    assert found["faults_met"]["slow_body"] == 1  # the one in which the worker dies
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "Account seller connected. The credentials open 1 shop(s)",
-        "Catalogue imported: 2,000 variants. 1 row left out: line 2002, price '49,90'",
-        "Offers linked to what Miinto lists: 2,000",
-        "lost to a faster seller",
-        "killed (-9)",
-        "Acceptances that Miinto counted: 1. Units reserved: 1.",
-        "position declined, below price floor (0.97)",
-        "The plan, lowering first: ",
-        "the platform answered 200 with an HTML page in place of JSON. See the raw answer",
-        "Attempt 1 of 8; the next one in 120 s.",
-        "The next look is done",
-        "A person takes one position of two.",
-        "sends ",
-        "nothing missing, nothing doubled, the stock of 2,000 SKUs equal.",
-    ],
-)
-def test_the_story_tells_it(told: tuple[Evening, list[str]], words: str) -> None:
-    assert [line for line in told[1] if words in line], "\n".join(told[1])
-
-
-def test_the_generated_catalogue_is_the_same_for_one_seed() -> None:
-    variants = catalogue.generate(1)
-    assert variants == catalogue.generate(1) != catalogue.generate(2)
-    assert len({variant.sku for variant in variants}) == len({variant.gtin for variant in variants}) == 2000
-    keys = {(variant.product, variant.brand, variant.color, variant.size) for variant in variants}
-    assert len(keys) == 2000
-
-
-@given(st.integers(0, 10**6))
-def test_generated_numbers_have_the_right_check_digit(seed: int) -> None:
-    (variant,) = catalogue.generate(seed, 1)
-    digits = [int(digit) for digit in variant.gtin]
-    assert len(digits) == 13
-    assert sum(digit * (3 if place % 2 else 1) for place, digit in enumerate(digits)) % 10 == 0
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

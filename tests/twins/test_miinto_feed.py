@@ -377,6 +377,54 @@ def test_what_was_taken_is_listed_where_it_has_a_price(twin: MiintoTwin, seller:
     ]
 
 
+def test_buyers_see_what_the_feed_says_and_the_stock_that_was_told_since(twin: MiintoTwin, seller: Seller) -> None:
+    shop, other = twin.account.shop_in("pl"), twin.account.shop_in("se")
+    seller.body = tsv(row(), row(id="SKU-1-L", size="L", gtin="", discount=""))
+    twin.pull_feeds()
+    seen = {each["id"]: each for each in twin.listing(shop)}
+    item = seen["SKU-1-M"].pop("item")
+    assert seen["SKU-1-M"] == {
+        "id": "SKU-1-M",
+        "title": "Linen shirt",
+        "gtin": "5901234123457",
+        "group": "PROD-1",
+        "brand": "Acme",
+        "color": "White",
+        "size": "M",
+        "price": 24900,
+        "currency": "PLN",
+        "stock": 5,
+    }
+    assert (seen["SKU-1-L"]["price"], seen["SKU-1-L"]["gtin"]) == (29900, "")
+    assert seen["SKU-1-L"]["item"] != item
+    assert twin.listing(other) == [], "no price in its currency"
+    twin.list_variant(shop, "PROD-1", "Acme", "White", "M", 2)
+    assert [each["stock"] for each in twin.listing(shop)] == [2, 5]
+    seller.body = tsv(row(stock="1", discount="19900"), row(id="BAD", size="L", gtin="1"))
+    twin.pull_feeds()
+    assert [(each["id"], each["item"], each["price"], each["stock"]) for each in twin.listing(shop)] == [
+        ("SKU-1-M", item, 19900, 1)
+    ]
+
+
+def test_the_listing_is_shown_by_the_control_api(twin: MiintoTwin) -> None:
+    twin.pull_feeds()
+    shop = twin.account.shop_in("pl")
+    with serve(twin.app) as url, httpx.Client(base_url=f"{url}/_twin/") as control:
+        assert control.post("listing", json={"shop": shop}).json() == {"rows": twin.listing(shop)}
+        answer = control.post("listing", json={"shop": "nowhere"})
+    assert (answer.status_code, "there is no shop 'nowhere'" in answer.json()["error"]) == (400, True)
+
+
+def test_what_was_taken_is_on_the_product_map_unless_another_is_set(twin: MiintoTwin) -> None:
+    twin.pull_feeds()
+    shop = twin.account.shop_in("pl")
+    (listed,) = twin.listing(shop)
+    assert twin.product_map(shop) == [["PROD-1", "SKU-1-M", "5901234123457", listed["item"]]]
+    twin.set_product_map(shop, [["G", "A", "", "item"]])
+    assert twin.product_map(shop) == [["G", "A", "", "item"]]
+
+
 def test_it_pulls_every_half_hour_of_its_clock(twin: MiintoTwin, seller: Seller) -> None:
     with serve(twin.app) as url, httpx.Client(base_url=f"{url}/_twin/") as control:
         assert len(control.post("pull-feeds", json={"due": True}).json()["pulls"]) == 1

@@ -24,6 +24,16 @@ def test_a_monitor_is_told_that_all_is_well(site: Site) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+def test_without_a_scheduler_feeds_are_served_and_a_monitor_is_told(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.hub.work, "serve", lambda stop: pytest.fail("nobody asked for it"))
+    with serving(site.hub, scheduler=False) as server:
+        health, feed = (httpx.get(server.url + path) for path in ("/health", site.path))
+    assert (health.status_code, health.json()) == (503, {"store": True, "scheduler": False})
+    assert feed.content == CONTENT
+
+
 def test_a_monitor_is_told_that_the_store_does_not_answer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with site.server() as server:
         monkeypatch.setattr(site.hub.store, "answers", lambda: False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ class MiintoBook:
         self.transfers: dict[int, Transfer] = {}
         self.orders: dict[int, Order] = {}
         self.stock: defaultdict[str, dict[Variant, int]] = defaultdict(dict)
+        self.listed: defaultdict[str, Sequence[Mapping[str, str]]] = defaultdict(list)  # rows of the feed
         self.stock_patches: list[dict[str, Any]] = []
         self.channels: list[dict[str, Any]] = []
         self.feed_pulls: list[dict[str, Any]] = []
@@ -152,14 +154,28 @@ class MiintoBook:
         self.stock_patches.append({"at": self._now().isoformat(), "shop": shop.id, "levels": rows})
         stock.update(levels)
 
-    def list_from_feed(self, shops: Iterable[Shop], rows: Iterable[Mapping[str, str]]) -> None:
-        """Let each shop sell what has a price in its currency, and as many units as the row says."""
+    def list_from_feed(self, shops: Iterable[Shop], rows: Sequence[Mapping[str, str]]) -> None:
+        """Let each shop sell what has a price in its currency, nothing else, and as many units as the row says."""
         for shop in shops:
-            price, stock = f"c:retail_price_{shop.place.currency}:integer", self.stock[shop.id]
-            for row in rows:
-                if row.get(price):
-                    variant = Variant(row["item_group_id"], row["brand"], row["color"], row["size"])
-                    stock[variant] = int(row["c:stock_level:integer"])
+            listed = [row for row in rows if row.get(f"c:retail_price_{shop.place.currency}:integer")]
+            self.listed[shop.id] = listed
+            self.stock[shop.id].update({_variant(row): int(row["c:stock_level:integer"]) for row in listed})
+
+    def listing(self, shop: Shop) -> list[dict[str, Any]]:
+        """Return what a shop sells out of the feed, as buyers see it."""
+        return [self._shown(shop, row) for row in self.listed[shop.id]]
+
+    def _shown(self, shop: Shop, row: Mapping[str, str]) -> dict[str, Any]:
+        currency, variant = shop.place.currency, _variant(row)
+        price = row.get(f"c:discount_retail_price_{currency}:integer") or row[f"c:retail_price_{currency}:integer"]
+        names = {"id": row["id"], "item": item_of(row["id"]), "title": row["title"], "gtin": row.get("gtin", "")}
+        said = {"price": int(price), "currency": currency, "stock": self.stock[shop.id][variant]}
+        return {**names, **variant._asdict(), **said}
+
+    def product_map(self, shop: Shop) -> list[list[str]]:
+        """Return which of the feed's products became which items."""
+        rows = self.listed[shop.id]
+        return [[row["item_group_id"], row["id"], row.get("gtin", ""), item_of(row["id"])] for row in rows]
 
     def opened(self, channel: Channel) -> None:
         row = {"at": self._now().isoformat(), "id": channel.id, "accessor_id": channel.account.accessor_id}
@@ -275,6 +291,15 @@ class MiintoBook:
         if listed is not None:
             listing.add(listed, transfer.key)
         transfer.listed_as = listed
+
+
+def item_of(row_id: str) -> str:
+    """Return the id of the item that a row of a feed becomes."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://miinto.example/items/{row_id}"))
+
+
+def _variant(row: Mapping[str, str]) -> Variant:
+    return Variant(row["item_group_id"], row["brand"], row["color"], row["size"])
 
 
 def _found(text: str, order: Order) -> bool:

@@ -39,6 +39,7 @@ class MiintoControl:
             Route("/shop-active", control(self.shop_active), methods=["POST"]),
             Route("/feeds", control(self.set_feed), methods=["POST"]),
             Route("/pull-feeds", control(self.pull_feeds, slow=True), methods=["POST"]),
+            Route("/listing", control(self.listing), methods=["POST"]),
             Route("/rivals", control(self.rivals), methods=["POST", "DELETE"]),
             Route("/switches", control(self.switches), methods=["GET", "POST"]),
             Route("/expire-tokens", control(self.expire_tokens), methods=["POST"]),
@@ -90,6 +91,9 @@ class MiintoControl:
 
     def pull_feeds(self, payload: Any) -> dict[str, Any]:
         return {"pulls": self._twin.pull_feeds(due=payload is not None and read(payload, "due", bool))}
+
+    def listing(self, payload: Any) -> dict[str, Any]:
+        return {"rows": self._twin.listing(read(payload, "shop", str))}
 
     def rivals(self, payload: Any) -> dict[str, Any]:
         rivals = None if payload is None else build(Rivals, payload)

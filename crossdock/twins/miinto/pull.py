@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from crossdock.twins.miinto.feed import Live, Unreadable, Verdict, as_json, judge, take
+from crossdock.twins.miinto.feed import Live, Row, Unreadable, as_json, judge, take
 
 EVERY: Final = timedelta(minutes=30)
 FIRST_BYTE: Final = 5.0  # seconds
@@ -122,8 +122,12 @@ class FeedReader:
         """Whether half an hour has passed since the last pull."""
         return self.next_at is None or now >= self.next_at
 
-    def pull(self, now: datetime) -> tuple[dict[str, Any], Verdict | None]:
-        """Fetch and judge it; return what the book keeps, and what was taken, None where nothing could be."""
+    def shown(self) -> list[Row]:
+        """Return the rows that are live, as buyers see them."""
+        return [live.row for live in self.live.values()]
+
+    def pull(self, now: datetime) -> dict[str, Any]:
+        """Fetch and judge it; return what the book keeps, with a fault where nothing of it could be taken."""
         self.next_at = now + EVERY
         entry: dict[str, Any] = {"at": now.isoformat(), "fetched": False, "fault": None}
         try:
@@ -131,9 +135,9 @@ class FeedReader:
             entry |= {"fetched": True, "bytes": len(came.body), "first_byte": came.first_byte, "seconds": came.seconds}
             verdict = judge(came.body, self.live, now)
         except (Missed, Unreadable) as fault:
-            return entry | {"fault": str(fault)}, None
+            return entry | {"fault": str(fault)}
         take(verdict, self.live, now)
         entry |= {"rows": verdict.rows, "accepted": sorted(verdict.accepted)}
         for name, findings in (("rejected", verdict.rejected), ("remarks", verdict.remarks)):
             entry |= {name: [as_json(finding) for finding in findings[:SHOWN]], f"{name}_count": len(findings)}
-        return entry, verdict
+        return entry

@@ -168,11 +168,19 @@ class MiintoTwin(Twin):
             self.book.stock[self.shop(shop).id][Variant(group, brand, color, size)] = stock
 
     def set_product_map(self, shop: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Replace a shop's product map; a row is item group or style id, id, GTIN, Miinto's item UUID."""
+        """Replace a shop's product map, which is made of its feed otherwise.
+
+        A row is item group or style id, id, GTIN, Miinto's item UUID.
+        """
         with self.lock:
             if wrong := [row for row in rows if not isinstance(row, (list, tuple)) or len(row) != 4]:
                 raise ValueError(f"a product map row is [item_group_id, id, gtin, item uuid], not {wrong[0]!r}")
             self._product_maps[self.shop(shop).id] = [list(row) for row in rows]
+
+    def product_map(self, shop: str) -> list[list[Any]]:
+        """Return a shop's product map as it is shown."""
+        with self.lock:
+            return self._product_maps.get(shop) or self.book.product_map(self.shop(shop))
 
     def set_shop_active(self, shop: str, active: bool) -> None:
         """Open or close a shop; a closed one answers its order calls with 200 and a failure."""
@@ -198,13 +206,18 @@ class MiintoTwin(Twin):
             for identifier, reader in list(self._feeds.items()):
                 if due and not reader.is_due(self.clock.now()):
                     continue
-                entry, verdict = reader.pull(self.clock.now())
+                entry = reader.pull(self.clock.now())
                 pulls.append({"account": identifier, **entry})
                 with self.lock:
                     self.book.feed_pulls.append(pulls[-1])
-                    if verdict is not None:
-                        self.book.list_from_feed(self.accounts[identifier].shops.values(), verdict.accepted.values())
+                    if entry["fault"] is None:
+                        self.book.list_from_feed(self.accounts[identifier].shops.values(), reader.shown())
         return pulls
+
+    def listing(self, shop: str) -> list[dict[str, Any]]:
+        """Return what a shop sells out of the feed: id, item, title, GTIN, price, key fields, stock."""
+        with self.lock:
+            return self.book.listing(self.shop(shop))
 
     def clock_was_set(self) -> None:
         self.pull_feeds(due=True)
@@ -419,7 +432,7 @@ class MiintoTwin(Twin):
         query = dict(parse_qsl(call.query))
         if query.keys() != {"unifiedLocationId"}:
             raise Refused(400, "send unifiedLocationId, the id of the shop")
-        rows = self._product_maps.get(self._account_shop(call, query["unifiedLocationId"]).id, [])
+        rows = self.product_map(self._account_shop(call, query["unifiedLocationId"]).id)
         return _json(rows) if self.switches.bare_product_map else _success(rows)
 
 
