@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crossdock.core.errors import CrossdockError
-    from crossdock.hub import Hub, init, open
+    from crossdock.hub import Hub, Selection, init, open
 
     __version__: str
 
-__all__ = ["CrossdockError", "Hub", "__version__", "init", "open"]
+__all__ = ["CrossdockError", "Hub", "Selection", "__version__", "init", "open"]
 
-_HOMES = {"CrossdockError": "crossdock.core.errors"} | dict.fromkeys(("Hub", "init", "open"), "crossdock.hub")
+_HOMES = {
+    "CrossdockError": "crossdock.core.errors",
+    **dict.fromkeys(("Hub", "Selection", "init", "open"), "crossdock.hub"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -234,7 +234,7 @@ def _preview(app: App, hub: Hub, name: str, not_before: datetime) -> str:
 
 
 def _unarmed(row: AccountRow, switch: str) -> str:
-    if row.armed or switch == "orders":
+    if row.armed or switch in ("orders", "feed"):
         return ""
     return f" Nothing is written before it is armed: crossdock account arm {row.name}"
 

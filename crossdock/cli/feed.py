@@ -35,14 +35,14 @@ def feed() -> None:
 @click.option("--force", is_flag=True, help="Build it from scratch, and publish it although it lost many rows.")
 @click.pass_obj
 def build(app: App, account: str, force: bool) -> None:
-    """Build an account's offers files now, and publish what changed.
+    """Apply rules and prices to what changed, build an account's offers files, and publish those that changed.
 
     An offer that turned faulty keeps its last valid row. A file that would lose too many rows is not published; see
     the option max_drop_share.
     """
     with app.hub() as hub:
         with watched(hub, account, JOB):
-            record = hub.run(account, JOB, force=force)
+            record = hub.feeds.build(account, force=force)
         endings.tell(app, hub, record)
 
 

@@ -55,19 +55,12 @@ def import_(app: App, account: str, file: Path, plan: bool) -> None:
 
     Only what differs is written. A file with faults changes nothing, and all of them are told.
     """
-    text = _read(file)
     with app.hub() as hub:
-        found = hub.mapping.load(account, text, name=str(file), plan=plan)
+        if str(file) == "-":
+            found = hub.mapping.load(account, sys.stdin.buffer.read(), name="-", plan=plan)
+        else:
+            found = hub.mapping.import_file(account, file, plan=plan)
     _tell(app, account, found, plan)
-
-
-def _read(file: Path) -> str:
-    try:
-        return (sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()).decode()
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} is not UTF-8: {error.reason} at byte {error.start}.") from None
 
 
 def _tell(app: App, account: str, found: Difference, plan: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Offers: `offers adopt`, `create`, `end`, `list`, `show`."""
+"""Offers: `offers adopt`, `create`, `edit`, `end`, `list`, `show`, `defaults`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SHOWN = 100  # results that people see one by one; --json has all
+
+GIVEN = click.option("--set", "given", type=Pair(), multiple=True, help="May be given many times.")
+TAKEN = click.option("--unset", "taken", multiple=True, metavar="NAME", help="Take it back; may be given many times.")
 
 
 @click.group(cls=Group)
@@ -50,7 +53,11 @@ def _selection(command: Command) -> Command:
             click.option("--search", default="", metavar="TEXT", help="A part of SKU or name."),
             click.option("--where", type=Pair("attribute=value"), multiple=True, help="An attribute has this value."),
             click.option("--all", "everything", is_flag=True, help="All of the catalogue."),
-            click.option("--market", metavar="CODE", help="Of the offers file, where there are several."),
+            click.option(
+                "--market",
+                metavar="CODE",
+                help="Of the offers file; if not given, that of `offers defaults`, or the first.",
+            ),
             click.option("--plan", is_flag=True, help="Say what would happen, and change nothing."),
         )
     ):
@@ -72,6 +79,32 @@ def create(app: App, /, account: str, market: str | None, plan: bool, **which: A
         _tell(app, account, hub.offers.create(account, _which(which), market=market, plan=plan), plan)
 
 
+@offers.command(epilog='Example: crossdock offers edit shop-pl --sku SHIRT-M --set "title=Linen shirt" --unset gender')
+@click.argument("account")
+@_selection
+@GIVEN
+@TAKEN
+@click.pass_obj
+def edit(
+    app: App,
+    /,
+    account: str,
+    market: str | None,
+    plan: bool,
+    given: tuple[tuple[str, str], ...],
+    taken: tuple[str, ...],
+    **which: Any,
+) -> None:
+    """Give fields of the offers file to listed offers by hand; they come before all rules of the mapping.
+
+    They stay when an offer ends and is listed again; --unset leaves a field to the rules. Prices and stock are not
+    given like this. The exit code is 1 if a SKU is unknown.
+    """
+    values = _values(given, taken)
+    with app.hub() as hub:
+        _tell(app, account, hub.offers.edit(account, _which(which), values, market=market, plan=plan), plan)
+
+
 @offers.command(epilog="Example: crossdock offers end shop-pl --sku SHIRT-M")
 @click.argument("account")
 @_selection
@@ -82,10 +115,34 @@ def end(app: App, /, account: str, market: str | None, plan: bool, **which: Any)
         _tell(app, account, hub.offers.end(account, _which(which), market=market, plan=plan), plan)
 
 
+@offers.command(epilog="Example: crossdock offers defaults shop-pl --set multiplier=1.15 --unset price_group")
+@click.argument("account")
+@GIVEN
+@TAKEN
+@click.pass_obj
+def defaults(app: App, account: str, given: tuple[tuple[str, str], ...], taken: tuple[str, ...]) -> None:
+    """Show and set what counts for all that an account lists: those of the defaults that its platform knows.
+
+    These are duration, offer_format, multiplier, price_group, market (where offers are listed if you name none) and
+    description (an expression, as in a mapping). All that is given is set, or nothing.
+    """
+    values = _values(given, taken)
+    with app.hub() as hub:
+        found = hub.offers.set_defaults(account, values) if values else hub.offers.defaults(account)
+    if app.json or any(found.values()):
+        app.show({"account": account, **found})
+    else:
+        app.say(f"{account}: none is set. The platform knows {', '.join(found) or 'none'}.")
+
+
 def _which(given: dict[str, Any]) -> Selection:
     from crossdock.hub.offers import Selection
 
     return Selection(**{**given, "where": mapping(given["where"], "--where")})
+
+
+def _values(given: Sequence[tuple[str, str]], taken: Sequence[str]) -> dict[str, str | None]:
+    return mapping([*given, *((name, None) for name in taken)], "--set or --unset")
 
 
 def _tell(app: App, account: str, results: Sequence[OfferResult], plan: bool) -> None:
@@ -108,7 +165,8 @@ def show(app: App, account: str, sku: str) -> None:
     """Show all offers of a product in an account."""
     with app.hub() as hub:
         rows = [_offer(found) for found in hub.offers.show(account, sku)]
-    app.show(rows, "id", "market", "scope", "state", "ended_at", "remote_id", "price", "stock", "level", "words")
+    columns = "id market scope state ended_at remote_id price stock level by_hand words"
+    app.show(rows, *columns.split())
 
 
 @offers.command("list", epilog="Example: crossdock offers list shop-pl --market pl")
@@ -136,6 +194,7 @@ def _offer(found: ListedOffer) -> dict[str, Any]:
         "state": offer.state,
         "ended_at": offer.ended_at,
         "keys": offer.keys,
+        "by_hand": offer.own,
         "price": offer.exported_price,
         "priced_at": offer.exported_at,
         "stock": sum(known) if known else None,

@@ -161,6 +161,12 @@ class Options(BaseModel):
         title="Feed silence",
         description="Warns when nobody has fetched a feed for this long. 0 switches it off.",
     )
+    listing_market: str | None = Field(
+        None,
+        title="Listing market",
+        description="Where offers are listed, edited and ended if no market is named. None takes the first.",
+        examples=["pl"],
+    )
     count_contains: dict[str, Literal["shipped", "placed", "none"]] = Field(
         default_factory=dict,
         title="Counts and orders",

@@ -99,6 +99,7 @@ def load(platform: str, extensions: Iterable[str] = ()) -> Loaded:
             advice="Update crossdock, or install an older version of the plugin.",
         )
     _check_settings(facts.settings, source)
+    _check_listing(facts.listing, source)
     manager = _manager(Verbs, Extensions, Events)
     _register(manager, platform, module, source, allowed=Verbs)
     verbs = frozenset(verb for verb in VERBS if getattr(manager.hook, verb).get_hookimpls())
@@ -163,6 +164,15 @@ def _check_settings(settings: object, source: str) -> None:
                 f"{source}: its setting {field.name} holds a secret within a {field.type}.",
                 advice="Make each secret a field of its own, SecretStr or SecretStr | None, so that it is kept sealed.",
             )
+
+
+def _check_listing(listing: Mapping[model.ListingDefault, str], source: str) -> None:
+    for default, field in listing.items():
+        if default not in [*model.ListingDefault]:
+            raise PluginLoadError(f"{source}: {default!r} is no listing default.")
+        if bool(field) is not model.ListingDefault(default).is_field:
+            wants = "has to name its field" if not field else "is no field of the offer, and names one"
+            raise PluginLoadError(f"{source}: its listing default {default} {wants}.")
 
 
 def _find(group: str, name: str) -> EntryPoint:
@@ -264,8 +274,12 @@ class Connector:
         return results
 
     def build_feed(self, market: str) -> model.Feed:
-        """See `Verbs.build_feed`."""
-        return self._call("build_feed", model.Feed, market=market)
+        """See `Verbs.build_feed`; the fields of listing defaults are checked to be there."""
+        feed = self._call("build_feed", model.Feed, market=market)
+        missing = {*filter(None, self.facts.listing.values())} - {field.name for field in feed.fields}
+        if missing:
+            raise self._broken("build_feed", f"a file without {', '.join(sorted(missing))}, which a listing default is")
+        return feed
 
     def map_status(self) -> tuple[model.PlatformStatus, ...]:
         """See `Verbs.map_status`; codes are checked to be unique."""

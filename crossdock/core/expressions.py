@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, Final
+from typing import Any, Final, NoReturn
+from urllib.parse import quote
 
 from jinja2 import StrictUndefined, TemplateError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError
@@ -162,6 +163,14 @@ def _replace(value: object, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
+def _urlencode(value: object) -> str:
+    """Percent-encode the path of an address, or one on each line."""
+    path = quote(str(value), safe="/\n")
+    if len(path) > LARGEST:
+        raise SecurityError(f"urlencode would give more than {LARGEST} characters")
+    return path
+
+
 def _join(values: Sequence[object], separator: str = "") -> str:
     parts = [str(value) for value in values]
     if sum(map(len, parts)) + len(separator) * len(parts) > LARGEST:
@@ -175,7 +184,7 @@ def _split(value: object, separator: str | None = None) -> list[str]:
 
 def _decimal(value: object) -> Decimal:
     if not isinstance(value, str | int | float | Decimal):
-        raise TypeError(f"{value!r} is no number")
+        _refuse(value, "number")
     return Decimal(str(value).strip().replace(",", "."))
 
 
@@ -193,7 +202,12 @@ def _int(value: object) -> int:
 
 
 def _tojson(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=lambda part: _refuse(part, "JSON"))
+
+
+def _refuse(value: object, kind: str) -> NoReturn:
+    str(value)  # what is missing says so by itself, and is no fault
+    raise TypeError(f"{value!r} is no {kind}")
 
 
 def _sandbox() -> _Sandbox:
@@ -209,6 +223,7 @@ def _sandbox() -> _Sandbox:
         "round": _round,
         "split": _split,
         "tojson": _tojson,
+        "urlencode": _urlencode,
     }
     return environment
 

@@ -117,7 +117,7 @@ class Verbs:
             A picklable description: fields, renderer, head and tail, unique key.
 
         Raises:
-            FeedError: the settings do not allow a feed; the old one stays.
+            FeedError: the settings do not allow a feed, or none for this market; the old one stays.
         """
 
     @hookspec(firstresult=True)

@@ -564,7 +564,6 @@ class Feed:
         renderer: a template's name, or a module-level pure function `(context, offers) -> list[bytes]`, one for each
             offer; an offer is a mapping of field name to text.
         head, tail: bytes before the first and after the last offer.
-        schema: name of the schema that checks the whole, if there is one.
         key: the fields which together must be unique.
         check: a module-level pure function that says what no `FeedField` can, of the fields of one offer.
         after_end: how long an ended offer still goes out, with stock 0.
@@ -577,7 +576,6 @@ class Feed:
     renderer: Any
     head: bytes = b""
     tail: bytes = b""
-    schema: str | None = None
     key: tuple[str, ...] = ()
     check: Callable[[Mapping[str, str]], Iterable[FieldFault]] | None = None
     after_end: timedelta = timedelta(hours=1)
@@ -765,6 +763,22 @@ class Gap:
     reason: str
 
 
+class ListingDefault(StrEnum):
+    """What an account may set for all that it lists, where its platform knows such a thing; closed."""
+
+    DURATION = "duration"
+    OFFER_FORMAT = "offer_format"
+    MULTIPLIER = "multiplier"
+    PRICE_GROUP = "price_group"
+    MARKET = "market"
+    DESCRIPTION = "description"
+
+    @property
+    def is_field(self) -> bool:
+        """Whether it fills a field of the offer."""
+        return self in (ListingDefault.DURATION, ListingDefault.OFFER_FORMAT, ListingDefault.DESCRIPTION)
+
+
 CONTRACT = 1
 
 
@@ -782,6 +796,8 @@ class Plugin:
         idempotent: verbs that may be repeated without harm.
         faults: HTTP statuses that mean something else here than in the core's table, as error class.
         polls: seconds between two looks for orders by default.
+        listing: the listing defaults that the platform knows; each that is a field of the offer names that field, which
+            every offers file has, the others name nothing (an empty text).
         gaps: what it does not do, and why.
         documents: where the facts come from.
     """
@@ -796,6 +812,7 @@ class Plugin:
     idempotent: frozenset[str] = frozenset()
     faults: Mapping[int, type[Exception]] = field(default_factory=dict)
     polls: int = 300
+    listing: Mapping[ListingDefault, str] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
     documents: tuple[str, ...] = ()
 

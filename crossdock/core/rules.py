@@ -1,8 +1,8 @@
 """Rules: how a field of an offers file is filled from what the seller owns.
 
-The rules of a field are tried in order, those of its market before those for all markets; the first that gives
-anything counts. Where no rule does, `FeedField.source` fills the field. A rule that fails ends the search with a fault:
-a later rule could only give what the seller did not mean.
+What a person gave to an offer by hand comes first. Then the rules of a field are tried in order, those of its market
+before those for all markets; the first that gives anything counts. Where no rule does, `FeedField.source` fills the
+field. A rule that fails ends the search with a fault: a later rule could only give what the seller did not mean.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from crossdock.core.model import FaultCode, FeedField, FieldFault, FieldKind
 
 OWN: Final = ("sku", "gtin", "name", "product", "product_name", "category")
 ATTRIBUTE: Final = "attribute:"
-VARIABLES: Final = (*OWN, "attributes", "price", "currency")
+VARIABLES: Final = (*OWN, "attributes", "product_attributes", "price", "currency")
 RECKONED: Final = frozenset({FieldKind.PRICE, FieldKind.STOCK})  # no rule fills these
 ALL_MARKETS: Final = ""
 SOURCE: Final = "source"
+BY_HAND: Final = "by hand"
 
 
 class RuleKind(StrEnum):
@@ -39,7 +40,8 @@ class Rule:
 
     Args:
         kind: which of the four.
-        text: the constant, the name of what is taken (one of `OWN`, an attribute), or the expression.
+        text: the constant (an empty one keeps the field empty, whatever could fill it else), the name of what is taken
+            (one of `OWN`, an attribute), or the expression.
         table: the name of the look-up table, which is asked for what `text` names.
         default: what a look-up gives for what its table does not have; None gives nothing.
     """
@@ -62,11 +64,15 @@ class Subject:
     Args:
         own: what is there of `OWN`; `category` is the platform's, as linked.
         attributes: the variant's, else its product's.
+        product_attributes: the product's, also where the variant has its own.
+        by_hand: the fields that a person gave to this offer, by name.
         price, currency: the seller's own price.
     """
 
     own: Mapping[str, str]
     attributes: Mapping[str, str]
+    product_attributes: Mapping[str, str] = field(default_factory=dict)
+    by_hand: Mapping[str, str] = field(default_factory=dict)
     price: Decimal | None = None
     currency: str | None = None
     _variables: dict[str, object] | None = field(default=None, init=False)
@@ -80,7 +86,11 @@ class Subject:
     def variables(self) -> Mapping[str, object]:
         """Return what an expression may use; what is unknown is not there."""
         if self._variables is None:
-            known: dict[str, object] = {**self.own, "attributes": self.attributes}
+            known: dict[str, object] = {
+                **self.own,
+                "attributes": self.attributes,
+                "product_attributes": self.product_attributes,
+            }
             if self.price is not None:
                 known |= {"price": self.price, "currency": self.currency}
             self._variables = known
@@ -121,18 +131,22 @@ class Plan:
     def __init__(self, target: FeedField, market: str, rules: Rules, lookups: Lookups) -> None:
         self.field = target
         place = market if target.market is None else target.market
-        self._steps = [*_steps(target.name, place, rules, lookups)]
-        if target.source:
-            self._steps += [(SOURCE, _taken(source)) for source in target.source.split("|")]
+        steps = [*_steps(target.name, place, rules, lookups)]
+        steps += [(SOURCE, _taken(source)) for source in (target.source or "").split("|") if source]
+        ends = [step is _left_empty for _, step in steps]
+        self._steps = steps[: ends.index(True) + 1] if True in ends else steps
         self._needs_category = target.required and "category" in (target.source or "").split("|")
 
     @property
     def empty(self) -> bool:
         """Whether nothing at all can fill the field."""
-        return not self._steps
+        return all(step is _left_empty for _, step in self._steps)
 
     def attempts(self, subject: Subject) -> Iterator[Attempt]:
         """Yield what was tried, to the first that gave anything or failed."""
+        if given := subject.by_hand.get(self.field.name):
+            yield Attempt(BY_HAND, given)
+            return
         for origin, step in self._steps:
             try:
                 value, why = step(subject)
@@ -145,6 +159,8 @@ class Plan:
 
     def fill(self, subject: Subject) -> Filled:
         """Return the field's value, or why it has none."""
+        if given := subject.by_hand.get(self.field.name):
+            return Filled(given, BY_HAND)
         for origin, step in self._steps:
             try:
                 value, _ = step(subject)
@@ -168,7 +184,7 @@ class Plan:
     def _unlinked(self, subject: Subject) -> FieldFault | None:
         if not self._needs_category:
             return None
-        own = subject.attributes.get("category", "")
+        own, *_ = subject.attributes.get("category", "").split("\n")
         remedy = (
             f"Link your category {own!r}, or this product, to one of the platform's."
             if own
@@ -186,14 +202,18 @@ def _steps(name: str, market: str, rules: Rules, lookups: Lookups) -> Iterator[t
 def _step(rule: Rule, lookups: Lookups) -> Step:
     match rule.kind:
         case RuleKind.CONSTANT:
-            constant = (rule.text, "the constant is empty")
-            return lambda subject: constant
+            constant = (rule.text, "")
+            return (lambda subject: constant) if rule.text else _left_empty
         case RuleKind.FIELD:
             return _taken(rule.text)
         case RuleKind.LOOKUP:
             return _looked_up(rule, lookups.get(rule.table))
         case RuleKind.EXPRESSION:
             return _evaluated(rule.text)
+
+
+def _left_empty(subject: Subject) -> tuple[str, str]:
+    return "", "the field stays empty"
 
 
 def _taken(name: str) -> Step:
@@ -242,7 +262,7 @@ def _failing(error: BadExpression) -> Step:
 def rule_faults(rule: Rule, lookups: Lookups) -> list[str]:
     """Return what is wrong with a rule by itself, one sentence each."""
     faults = []
-    if not rule.text:
+    if not rule.text and rule.kind is not RuleKind.CONSTANT:
         faults.append("it is empty")
     if rule.kind is RuleKind.LOOKUP and rule.table not in lookups:
         there = ", ".join(sorted(lookups)) or "none"

@@ -2,6 +2,7 @@
 
 from crossdock.hub.accounts import AccountDetails, Accounts, OrdersPreview
 from crossdock.hub.hub import Hub, open
+from crossdock.hub.offers import Selection
 from crossdock.hub.setup import init, replace_lost_key, upgrade
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Accounts",
     "Hub",
     "OrdersPreview",
+    "Selection",
     "init",
     "open",
     "replace_lost_key",

@@ -64,7 +64,7 @@ class Catalog:
 
     def import_file(
         self,
-        path: Path,
+        path: str | Path,
         *,
         layout: str | None = None,
         warehouse: str = "main",
@@ -78,7 +78,7 @@ class Catalog:
         """Read a catalogue file; see `jobs.catalogue.import_file`."""
         return catalogue.import_file(
             self._hub.store,
-            path,
+            Path(path),
             layout=layout,
             warehouse=warehouse,
             columns=columns,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from crossdock.core.errors import ConfigError, NotFoundHere
 from crossdock.core.model import FaultCode, FieldKind
-from crossdock.core.store import Read, accounts, catalog, feed_rows, feeds, offers, stock
+from crossdock.core.store import Read, accounts, catalog, feed_rows, feeds, marks, offers, stock
 from crossdock.core.store.feed_rows import Effect, OfferFault
 from crossdock.core.store.feeds import Download, FeedRow, Version
+from crossdock.core.store.runs import RunRecord, RunState
 from crossdock.hub.mapping import ShownField
 from crossdock.hub.prices import ExplainedPrice
 
@@ -99,6 +100,27 @@ class Feeds:
                 faults=feed_rows.fault_counts(tx, *place),
                 fetched=feeds.last_whole_download(tx, *place),
             )
+
+    def build(self, account: str, *, force: bool = False) -> RunRecord:
+        """Apply rules and prices to what changed since they were applied last, then build the account's offers files.
+
+        Args:
+            account: name or id.
+            force: build them from scratch, and publish them although they lost many rows.
+
+        Returns:
+            How the build ended; where rules and prices could not be applied, how that did.
+
+        Raises:
+            NotFoundHere: there is no such account.
+        """
+        with self._hub.store.read() as tx:
+            waiting = marks.waiting(tx, accounts.get(tx, account).id)
+        if waiting:
+            applied = self._hub.run(account, marks.RESOLVE_JOB)
+            if applied.state is not RunState.DONE:
+                return applied
+        return self._hub.run(account, feeds.FEED_JOB, force=force)
 
     def renew_link(self, account: str, market: str | None = None, *, user: str | None = None) -> Link:
         """Give an offers file a new link; the old one leads nowhere from now on.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from crossdock.core.connector import Connector
@@ -12,11 +13,12 @@ from crossdock.core.errors import ConfigError, Unsupported
 from crossdock.core.model import FeedField, FieldKind
 from crossdock.core.rules import ALL_MARKETS, RECKONED, Attempt, RuleKind
 from crossdock.core.store import accounts, mapping, offers, prices, resolved
+from crossdock.core.store.catalog import LIST_END
 from crossdock.core.store.engine import Read
 from crossdock.core.store.mapping import Content, Difference, LinkKind
 from crossdock.core.store.offers import OfferState
 from crossdock.jobs import mapping_file
-from crossdock.jobs.resolver import CATEGORY, Resolver, own_categories
+from crossdock.jobs.resolver import CATEGORY, Resolver
 
 if TYPE_CHECKING:
     from crossdock.hub.hub import Hub
@@ -75,12 +77,24 @@ class Mapping:
             content = mapping.read(tx, owner.id)
         return mapping_file.write(content, f"Mapping of account {owner.name} ({owner.platform}).")
 
-    def load(self, account: str, text: str, *, name: str, plan: bool = False) -> Difference:
+    def import_file(self, account: str, path: str | Path, *, plan: bool = False) -> Difference:
+        """Make an account's mapping be what a TOML file says; see `load`.
+
+        Raises:
+            ConfigError: the file cannot be read, or with every fault of it; nothing was changed.
+        """
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+        return self.load(account, content, name=str(path), plan=plan)
+
+    def load(self, account: str, text: str | bytes, *, name: str, plan: bool = False) -> Difference:
         """Make an account's mapping be what a file says; what the file does not have is removed.
 
         Args:
             account: name or id.
-            text: of the file.
+            text: of the file, or its bytes in UTF-8.
             name: what to call it in errors.
             plan: say what would change, and change nothing.
 
@@ -152,18 +166,18 @@ class Mapping:
         Args:
             account: name or id.
             sku: the variant, listed or not.
-            market: of the file; None takes the only one, or the first.
+            market: of the file; see `market_of`.
 
         Raises:
             NotFoundHere: nobody has this SKU.
             ConfigError: the market has no file.
         """
         connector = self._hub.connector(account)
-        resolver, markets = self.resolver(connector)
-        place = market_of(market, markets)
+        resolver, markets = self.resolver(connector, market)
+        place = market_of(market, connector, markets)
         with self._hub.store.read() as tx:
             resolver.refresh(tx)
-            goods = resolved.goods_of_sku(tx, sku, place)
+            goods = resolved.goods_of_sku(tx, connector.account.id, sku, place)
             groups = prices.in_groups(tx, [goods.variant_id])
         subject = resolver.subject(goods)
         filled = dict(resolver.prices(goods, subject, groups))
@@ -183,8 +197,12 @@ class Mapping:
             if field.kind is not FieldKind.STOCK
         )
 
-    def resolver(self, connector: Connector) -> tuple[Resolver, tuple[str, ...]]:
+    def resolver(self, connector: Connector, market: str | None = None) -> tuple[Resolver, tuple[str, ...]]:
         """Return what resolves an account's offers, and the markets that have an offers file.
+
+        Args:
+            connector: of the account.
+            market: one that is named; it counts where the platform declares no markets, as does the listing market.
 
         Raises:
             Unsupported: the platform has no offers file.
@@ -194,27 +212,34 @@ class Mapping:
         resolver = Resolver(connector)
         with self._hub.store.read() as tx:
             listed = offers.markets(tx, connector.account.id)
-        known = dict.fromkeys([market.code for market in connector.facts.markets] or [""])
-        markets = tuple(market for market in known | dict.fromkeys(listed) if resolver.feed(market))
+        named = [place for place in (connector.account.options.listing_market, market) if place is not None]
+        known = [place.code for place in connector.facts.markets] or ["", *named]
+        markets = tuple(place for place in dict.fromkeys([*known, *listed]) if resolver.feed(place))
         if not markets:
             raise Unsupported(
                 f"No market of account {connector.account.name} has an offers file of its own.",
-                advice="See the settings of the account.",
+                advice="Name its market, or see the settings of the account.",
             )
         return resolver, markets
 
 
-def market_of(wanted: str | None, markets: tuple[str, ...]) -> str:
+def market_of(wanted: str | None, connector: Connector, markets: tuple[str, ...]) -> str:
     """Return the market that is meant among those that have an offers file.
+
+    Args:
+        wanted: its code; None takes the account's listing market, else the only one, or the first.
+        connector: of the account.
+        markets: those that have an offers file.
 
     Raises:
         ConfigError: the one that is named has none.
     """
-    if wanted is None:
+    chosen = connector.account.options.listing_market if wanted is None else wanted
+    if chosen is None:
         return markets[0]
-    if wanted not in markets:
-        raise ConfigError(f"The market {wanted!r} has no offers file.", advice=f"There are: {', '.join(markets)}.")
-    return wanted
+    if chosen not in markets:
+        raise ConfigError(f"The market {chosen!r} has no offers file.", advice=f"There are: {', '.join(markets)}.")
+    return chosen
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
@@ -261,8 +286,8 @@ def _unmatched(
             if value and value not in resolver.content.lookups.get(table, {}):
                 missing["lookup", table][value] += 1
         if wants_category and "category" not in subject.own:
-            own = own_categories(subject.attributes.get(CATEGORY, ""))[:1] or ["none at all"]
-            missing["category", own[0]][""] += 1
+            first, *_ = subject.attributes.get(CATEGORY, "").split(LIST_END)
+            missing["category", first or "none at all"][""] += 1
     for (what, name), values in sorted(missing.items()):
         if what == "category":
             yield Finding(what=what, name=name, message=f"It leads nowhere; {values['']} variant(s) have it.")

@@ -1,18 +1,23 @@
-"""Offers: what is listed where, what shall be, and what each platform was told of its stock."""
+"""Offers: what is listed where, what shall be, what it says, and what each platform was told of its stock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from crossdock.core.errors import ConfigError, Unsupported
+from crossdock.core.model import FeedField, FieldKind, ListingDefault, text_faults
+from crossdock.core.rules import RECKONED
 from crossdock.core.store import accounts, catalog, offer_levels, offers, resolved
 from crossdock.core.store.engine import Read, Write
 from crossdock.core.store.offer_levels import LevelRow
 from crossdock.core.store.offers import OfferDraft, OfferRow, OfferState
+from crossdock.feeds.checks import value_fault
+from crossdock.hub import listing_defaults
 from crossdock.hub.mapping import market_of
 from crossdock.jobs.resolver import CATEGORY, own_categories
 from crossdock.jobs.rowfile import open_rows
@@ -67,6 +72,8 @@ class Done(StrEnum):
     LISTED_AGAIN = "listed again"
     LISTED_ALREADY = "listed already"
     ENDED = "ended"
+    EDITED = "edited"
+    SAME = "already so"
     NOT_LISTED = "not listed"
     UNKNOWN = "unknown SKU"
 
@@ -129,7 +136,7 @@ class Offers:
         Args:
             account: name or id.
             which: what to list.
-            market: of the file; None takes the only one, or the first.
+            market: of the file; None takes the account's listing market, else the only one, or the first.
             plan: say what would happen, and change nothing.
 
         Returns:
@@ -139,7 +146,7 @@ class Offers:
             Unsupported: the platform does not list by an offers file.
             ConfigError: nothing is selected, or the market has no file.
         """
-        return self._change(account, which, market, plan, _create)
+        return self._change(account, which, market, plan, lambda fields: _create)
 
     def end(
         self, account: str, which: Selection, *, market: str | None = None, plan: bool = False
@@ -148,10 +155,76 @@ class Offers:
 
         Parameters, result and errors are those of `create`.
         """
-        return self._change(account, which, market, plan, _end)
+        return self._change(account, which, market, plan, lambda fields: _end)
+
+    def edit(
+        self,
+        account: str,
+        which: Selection,
+        values: Mapping[str, str | None],
+        *,
+        market: str | None = None,
+        plan: bool = False,
+    ) -> tuple[OfferResult, ...]:
+        """Give fields to listed offers by hand; they come before all rules, also when an offer is listed again.
+
+        Args:
+            account: name or id.
+            which: the variants whose offers are meant.
+            values: text by the name of the field; None leaves a field to the rules again.
+            market: as in `create`.
+            plan: say what would happen, and change nothing.
+
+        Returns:
+            One result for each offer, and for each variant that is not listed, in the order of their SKUs.
+
+        Raises:
+            Unsupported: the platform does not list by an offers file.
+            ConfigError: nothing is selected or given, the market has no file, or with every field that cannot be given.
+        """
+        if not values:
+            raise ConfigError("Nothing is given to edit.", advice="Name fields and what they are to say.")
+        return self._change(account, which, market, plan, partial(_editing, values))
+
+    def defaults(self, account: str) -> dict[ListingDefault, str | None]:
+        """Return the listing defaults that an account's platform knows, None where nothing is set.
+
+        Raises:
+            NotFoundHere: there is no such account.
+        """
+        with self._hub.store.read() as tx:
+            row = accounts.get(tx, account)
+            return listing_defaults.read(tx, row, self._hub.plugin(row.platform).facts)
+
+    def set_defaults(self, account: str, values: Mapping[str, str | None]) -> dict[ListingDefault, str | None]:
+        """Set listing defaults, all of them or none, and return those in force.
+
+        Multiplier and price group are the account's price policy for all markets. A description is an expression,
+        duration and offer format are texts: each is the first rule of its field for all markets, and rules behind it
+        count where it gives nothing. The market is where offers are listed if none is named.
+
+        Args:
+            account: name or id.
+            values: by name (`ListingDefault`); None takes one back.
+
+        Raises:
+            NotFoundHere: there is no such account.
+            Unsupported: no market of the account has an offers file that could tell what is allowed.
+            ConfigError: with every fault, such as a default that the platform does not know.
+        """
+        connector = self._hub.connector(account)
+        facts, faults = connector.facts, list[str]()
+        changes = listing_defaults.sound(facts, values, faults)
+        if listing_defaults.needs_file(changes):
+            resolver, markets = self._hub.mapping.resolver(connector, changes.get(ListingDefault.MARKET))
+            faults += listing_defaults.file_faults(facts, changes, resolver, markets)
+        with self._hub.store.write() as tx:
+            row = accounts.get(tx, connector.account.id, lock=True)
+            listing_defaults.write(tx, row, facts, changes, faults)
+            return listing_defaults.read(tx, accounts.get(tx, row.id), facts)
 
     def _change(
-        self, account: str, which: Selection, market: str | None, plan: bool, change: _Change
+        self, account: str, which: Selection, market: str | None, plan: bool, change_of: _ChangeOf
     ) -> tuple[OfferResult, ...]:
         if not which:
             raise ConfigError("Nothing is selected.", advice="Name SKUs, a file, a category, attributes, or all.")
@@ -161,8 +234,9 @@ class Offers:
                 f"{connector.facts.title} takes offers by calls, which is not built yet.",
                 advice="Offers are read only.",
             )
-        _, markets = self._hub.mapping.resolver(connector)
-        place = market_of(market, markets)
+        resolver, markets = self._hub.mapping.resolver(connector, market)
+        place = market_of(market, connector, markets)
+        change = change_of(resolver.fields(place))
         with self._hub.store.read() as tx:
             wanted = sorted(set(_selected(tx, which)))
         results: list[OfferResult] = []
@@ -178,6 +252,8 @@ class Offers:
 
 
 _Change = Callable[[Read, Write | None, str, str, Sequence[str]], list[OfferResult]]
+_ChangeOf = Callable[[Sequence[FeedField]], _Change]
+"""Gives the change to be made where the offers file has these fields, or refuses it."""
 
 
 def _with_levels(tx: Read, found: Sequence[OfferRow]) -> tuple[ListedOffer, ...]:
@@ -247,18 +323,78 @@ def _create(tx: Read, writing: Write | None, account: str, market: str, skus: Se
 
 
 def _end(tx: Read, writing: Write | None, account: str, market: str, skus: Sequence[str]) -> list[OfferResult]:
-    known, there = _there(tx, account, market, skus)
-    results = []
-    drafts = []
-    for sku in skus:
-        listed = [row for row in there.get(known.get(sku, 0), []) if row.state is OfferState.LISTED]
-        drafts += [_as(row, OfferState.ENDED) for row in listed]
-        results += [OfferResult(sku=sku, done=Done.ENDED, offer_id=row.id) for row in listed]
-        if not listed:
-            results.append(OfferResult(sku=sku, done=Done.NOT_LISTED if sku in known else Done.UNKNOWN))
+    listed, results = _listed(tx, account, market, skus)
     if writing is not None:
-        _put(writing, account, drafts)
-    return results
+        _put(writing, account, [_as(row, OfferState.ENDED) for row in listed])
+    results += [OfferResult(sku=row.sku, done=Done.ENDED, offer_id=row.id) for row in listed]
+    return sorted(results, key=_by_sku)
+
+
+def _editing(values: Mapping[str, str | None], fields: Sequence[FeedField]) -> _Change:
+    """Return the change that gives these values by hand.
+
+    Raises:
+        ConfigError: with every field that cannot be given.
+    """
+    declared = {target.name: target for target in fields}
+    faults = [f"{name}: {fault}" for name in values for fault in _value_faults(declared.get(name), values[name])]
+    if faults:
+        advice = (
+            f"Fields to be given are {', '.join(name for name in declared if declared[name].kind not in RECKONED)}."
+        )
+        raise ConfigError(f"{len(faults)} field(s) cannot be given by hand.", faults=faults, advice=advice)
+    return partial(_edit, values)
+
+
+def _value_faults(target: FeedField | None, value: str | None) -> Iterator[str]:
+    if target is None:
+        if value is not None:  # what was given once may be taken back, whatever the file has by now
+            yield "the offers file has no such field"
+    elif target.kind is FieldKind.PRICE:
+        yield "a price comes from the catalogue and a price policy: `crossdock prices set`"
+    elif target.kind is FieldKind.STOCK:
+        yield "stock is what was counted: `crossdock stock adjust`"
+    elif value is not None:
+        if not value.strip():
+            yield "it is empty; unset it to leave it to the rules"
+        elif fault := value_fault(target, value):
+            yield f"{fault.value!r} cannot stand there. {fault.remedy}"
+        yield from text_faults(value, "value")
+
+
+def _edit(
+    values: Mapping[str, str | None],
+    tx: Read,
+    writing: Write | None,
+    account: str,
+    market: str,
+    skus: Sequence[str],
+) -> list[OfferResult]:
+    if writing is not None:
+        accounts.get(writing, account, lock=True)  # of two who edit the same offer, the second builds on the first
+    listed, results = _listed(tx, account, market, skus)
+    changed = []
+    for row in listed:
+        own = {name: value for name, value in {**row.own, **values}.items() if value is not None}
+        if own != row.own:
+            changed.append(replace(row, own=own))
+        results.append(OfferResult(sku=row.sku, done=Done.EDITED if own != row.own else Done.SAME, offer_id=row.id))
+    if writing is not None:
+        offers.set_own(writing, changed)
+    return sorted(results, key=_by_sku)
+
+
+def _listed(tx: Read, account: str, market: str, skus: Sequence[str]) -> tuple[list[OfferRow], list[OfferResult]]:
+    """Return the listed offers of variants in a market, and what to say of each variant that has none."""
+    known, there = _there(tx, account, market, skus)
+    listed = [row for rows in there.values() for row in rows if row.state is OfferState.LISTED]
+    missing = set(skus) - {row.sku for row in listed}
+    said = {sku: Done.NOT_LISTED if sku in known else Done.UNKNOWN for sku in missing}
+    return listed, [OfferResult(sku=sku, done=done) for sku, done in said.items()]
+
+
+def _by_sku(result: OfferResult) -> tuple[str, int]:
+    return result.sku, result.offer_id or 0
 
 
 def _there(

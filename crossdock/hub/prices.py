@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from crossdock.core.connector import Connector
 from crossdock.core.errors import ConfigError
 from crossdock.core.model import FieldKind
-from crossdock.core.prices import Policy, plain_policy, read_policy
+from crossdock.core.prices import AS_IT_IS, Policy, plain_policy, read_policy
 from crossdock.core.store import accounts, prices, resolved
+from crossdock.core.store.engine import Read
 from crossdock.jobs import group_prices
 from crossdock.jobs.group_prices import PricesReport
 from crossdock.jobs.offer_price import OfferPrice
@@ -63,17 +64,9 @@ class Prices:
             ConfigError: with every fault; nothing was changed.
         """
         with self._hub.store.write() as tx:
-            owner = accounts.get(tx, account, lock=True)
-            old = prices.policies(tx, owner.id).get(market)
-            plain = (plain_policy(old) if old else {}) | dict(values)
-            try:
-                policy = read_policy({name: value for name, value in plain.items() if value is not None})
-            except ValueError as error:
-                raise ConfigError("The prices cannot be made like this.", faults=str(error).split("; ")) from None
-            if policy.group and policy.group not in prices.groups(tx):
-                known = ", ".join(prices.groups(tx)) or "none"
-                raise ConfigError(f"There is no price group {policy.group!r}.", advice=f"There are: {known}.")
-            prices.set_policy(tx, owner.id, market, policy)
+            owner = accounts.get(tx, account, lock=True).id
+            policy = changed_policy(tx, owner, market, values)
+            prices.set_policy(tx, owner, market, policy)
             return policy
 
     def remove(self, account: str, market: str) -> bool:
@@ -101,12 +94,32 @@ class Prices:
         resolver = Resolver(connector)
         with self._hub.store.read() as tx:
             resolver.refresh(tx)
-            goods = resolved.goods_of_sku(tx, sku, place)
+            goods = resolved.goods_of_sku(tx, connector.account.id, sku, place)
             groups = prices.in_groups(tx, [goods.variant_id])
             policy = prices.policy_of(prices.policies(tx, connector.account.id), place)
         currency = _currency(connector, resolver, place)
         made = resolver.pricer.price(goods, resolver.subject(goods).attributes, groups, market=place, currency=currency)
         return ExplainedPrice(sku=sku, market=place, policy=policy, made=made)
+
+
+def changed_policy(tx: Read, account: str, market: str, values: Mapping[str, Any]) -> Policy:
+    """Return what becomes of the policy of a market; parameters as in `Prices.set`, nothing is written.
+
+    Raises:
+        ConfigError: with every fault.
+    """
+    old = prices.policies(tx, account).get(market)
+    plain = (plain_policy(old) if old else {}) | dict(values)
+    policy, faults = AS_IT_IS, []
+    if (group := plain.get("group")) and group not in prices.groups(tx):
+        faults.append(f"group: there is no price group {group!r}; there are: {', '.join(prices.groups(tx)) or 'none'}")
+    try:
+        policy = read_policy({name: value for name, value in plain.items() if value is not None})
+    except ValueError as error:
+        faults += str(error).split("; ")
+    if faults:
+        raise ConfigError("The prices cannot be made like this.", faults=faults)
+    return policy
 
 
 def _market(connector: Connector, wanted: str | None) -> str:

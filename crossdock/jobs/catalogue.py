@@ -27,9 +27,9 @@ from crossdock.core.store import Read, Store, Write, accounts, imports, warehous
 from crossdock.core.store.catalog import Change
 from crossdock.core.store.imports import Fault
 from crossdock.jobs import layouts
-from crossdock.jobs.catalogue_landing import SOURCE, Landed, Landing
+from crossdock.jobs.catalogue_landing import SOURCE, Landed, Landing, land_texts
 from crossdock.jobs.catalogue_notes import Notes
-from crossdock.jobs.catalogue_row import BadRow, Item, ProductItem, read_item, read_product
+from crossdock.jobs.catalogue_row import BadRow, Item, ProductItem, TextsItem, read_item, read_product, read_texts
 from crossdock.jobs.layouts.layout import Entry, Layout, Others, Products, filled
 from crossdock.jobs.rowfile import BrokenFile, Columns, Row, RowFile, fault, open_rows
 
@@ -259,7 +259,7 @@ class _Reader:
         return item
 
     def entry(self, row: Row) -> Entry:
-        """Return what the row of a variant says.
+        """Return what a row says that is none of a product.
 
         Raises:
             BadRow: it cannot be read.
@@ -279,6 +279,15 @@ class _Reader:
             entry = self._with_product(entry)
         item = read_item(entry.row, self._currency, entry.attributes)
         return item if self._is_first("variant", item.sku, item.digest, item.line) else None
+
+    def texts(self, entry: Entry) -> TextsItem | None:
+        """Return what an entry says of the texts of one view; None if one before said the same.
+
+        Raises:
+            BadRow: it cannot be understood, or contradicts one before.
+        """
+        item = read_texts(entry.row, entry.view, entry.attributes)
+        return item if self._is_first(f"texts of {entry.view}", item.code, item.digest, item.line) else None
 
     def _with_product(self, entry: Entry) -> Entry:
         cells = entry.row.cells
@@ -318,6 +327,7 @@ class _Import:
         self._products = 0
         self._product_batch: list[ProductItem] = []
         self._batch: list[Item] = []
+        self._texts_batch: list[TextsItem] = []
         self._since = 0  # rows since the last batch landed
 
     def read(self, rows: RowFile) -> None:
@@ -343,33 +353,40 @@ class _Import:
                 self._step(rows.share / 2)
 
     def _read_variants(self, rows: RowFile, share: Callable[[], float]) -> None:
-        """Land every row that is none of a product; bundles last, since their parts may stand further down."""
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as bundles:
+        """Land every row that is none of a product; bundles and texts last, for what they name may stand below them."""
+        with _aside() as bundles, _aside() as texts:
             broken = None
             try:
                 for row in rows:
                     if not self._reader.is_product(row):
-                        self._read_variant(row, bundles)
+                        self._read_variant(row, bundles, texts)
                         self._step(share())
             except BrokenFile as error:
                 broken = error
             self._land(share())
-            for entry in _put_aside(bundles):
-                with self._gathering_faults():
-                    self._take(self._reader.variant(entry), self._batch)
-                self._step(share())
-            self._land(share())
+            self._read_aside(bundles, self._reader.variant, self._batch, share)
+            self._read_aside(texts, self._reader.texts, self._texts_batch, share)
         if broken:
             raise broken
 
-    def _read_variant(self, row: Row, bundles: IO[str]) -> None:
+    def _read_variant(self, row: Row, bundles: IO[str], texts: IO[str]) -> None:
         with self._gathering_faults():
             entry = self._reader.entry(row)
-            if entry.row.cells.get("bundle"):
-                json.dump([row.line, dict(entry.row.cells), dict(entry.attributes)], bundles)
-                bundles.write("\n")
+            if entry.view:
+                _put_aside(texts, entry)
+            elif entry.row.cells.get("bundle"):
+                _put_aside(bundles, entry)
             else:
                 self._take(self._reader.variant(entry), self._batch)
+
+    def _read_aside(
+        self, file: IO[str], read: Callable[[Entry], Taken | None], batch: list[Taken], share: Callable[[], float]
+    ) -> None:
+        for entry in _entries(file):
+            with self._gathering_faults():
+                self._take(read(entry), batch)
+            self._step(share())
+        self._land(share())
 
     def _take(self, item: Taken | None, batch: list[Taken]) -> None:
         if item is None:
@@ -394,12 +411,14 @@ class _Import:
             with self._store.write() as tx:
                 products = self._landing.land_products(tx, self._product_batch)
                 variants = self._landing.land(tx, self._batch)
-                self._count(products, variants)
+                texts = land_texts(tx, self._texts_batch)
+                self._count(products, variants, texts)
                 self._products += len(products.changes)
                 self._faults.store(tx, self._number)
                 imports.go_on(tx, self._number, self._counts())
             self._product_batch.clear()
             self._batch.clear()
+            self._texts_batch.clear()
             self._since = 0
         self._progress(self._changes.total() + self._faults.rows, share)
 
@@ -432,8 +451,17 @@ class _Import:
         return {"layout": self._reader.layout, **counts, **found}
 
 
-def _put_aside(file: IO[str]) -> Iterator[Entry]:
+def _aside() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8")
+
+
+def _put_aside(file: IO[str], entry: Entry) -> None:
+    json.dump([entry.row.line, dict(entry.row.cells), dict(entry.attributes), entry.view], file)
+    file.write("\n")
+
+
+def _entries(file: IO[str]) -> Iterator[Entry]:
     file.seek(0)
     for text in file:
-        line, cells, attributes = json.loads(text)
-        yield Entry(row=Row(line=line, cells=cells), attributes=attributes)
+        line, cells, attributes, view = json.loads(text)
+        yield Entry(row=Row(line=line, cells=cells), attributes=attributes, view=view)

@@ -10,7 +10,7 @@ from crossdock.core.model import Contains
 from crossdock.core.store import Write, catalog, offer_levels, stock
 from crossdock.core.store.catalog import Change, ProductDraft, Upserted, VariantRow
 from crossdock.core.store.imports import Fault
-from crossdock.jobs.catalogue_row import Item, ProductItem
+from crossdock.jobs.catalogue_row import Item, ProductItem, Texted, TextsItem
 from crossdock.jobs.rowfile import fault
 
 SOURCE = "import"
@@ -75,6 +75,30 @@ class Landing:
         ]
         moved = set(stock.count(tx, counts, source=SOURCE, as_of=self.as_of, contains=self.contains))
         landed.changes.extend(_change(row, row.id in moved) for row in done.values())
+
+
+def land_texts(tx: Write, items: Iterable[TextsItem]) -> Landed:
+    """Add texts of views to the product of their code, else to the variant of their SKU; one may have several views."""
+    items, landed = [*items], Landed()
+    products = catalog.find_products(tx, {item.code for item in items})
+    variants = catalog.find_by_sku(tx, {item.code for item in items} - products.keys())
+    for item in items:
+        if item.code in products:
+            landed.changes.append(_add_texts(products, item))
+        elif item.code in variants:
+            landed.changes.append(_add_texts(variants, item))
+        else:
+            because = "there is no product and no variant of this SKU, neither in this file nor in the catalogue"
+            landed.faults.append([fault(item.line, "sku", item.code, because)])
+    catalog.upsert_products(tx, products.values())
+    catalog.upsert(tx, variants.values())
+    return landed
+
+
+def _add_texts(there: dict[str, Texted], item: TextsItem) -> Change:
+    old = there[item.code]
+    there[item.code] = item.added_to(old)
+    return Change.UNCHANGED if there[item.code].attributes == old.attributes else Change.UPDATED
 
 
 def _with_products(tx: Write, items: Sequence[Item], landed: Landed) -> list[Item]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import TypeVar
@@ -24,6 +24,7 @@ _UNITS = re.compile(r"[0-9]{1,9}")
 _VAT = re.compile(rf"{VAT}(_[a-z]{{2}})?")
 
 Value = TypeVar("Value")
+Texted = TypeVar("Texted", ProductDraft, VariantRow)
 
 
 class BadRow(ValueError):
@@ -92,6 +93,26 @@ class ProductItem:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextsItem:
+    """What a row says of the texts of a product or a variant in one view of the shop.
+
+    Args:
+        line, digest: as in `Item`.
+        code: of the product, or the SKU of the variant.
+        attributes: by name, with the view's code at its end; empty where the view has no text of its own.
+    """
+
+    line: int
+    digest: int
+    code: str
+    attributes: Mapping[str, str]
+
+    def added_to(self, there: Texted) -> Texted:
+        """Return the product or the variant as it is to be."""
+        return replace(there, attributes=_known({**there.attributes, **self.attributes}))
+
+
 def is_own(column: str) -> bool:
     """Whether a column of this name is one of our own, or one that is easily taken for it; others are attributes."""
     return column in OWN_COLUMNS or column.startswith(VAT)
@@ -155,6 +176,25 @@ def read_product(row: Row, attributes: Mapping[str, str]) -> ProductItem:
     if cells.faults:
         raise BadRow(cells.faults)
     return item
+
+
+def read_texts(row: Row, view: str, attributes: Mapping[str, str]) -> TextsItem:
+    """Understand the row of one view's texts.
+
+    Args:
+        row: the SKU or the code as `sku`.
+        view: its code.
+        attributes: the texts by name.
+
+    Raises:
+        BadRow: with every fault of the row.
+    """
+    cells = _Cells(row)
+    code = cells.required("sku", _code)
+    if cells.faults:
+        raise BadRow(cells.faults)
+    texts = {f"{name}_{view}": text for name, text in attributes.items()}
+    return TextsItem(line=row.line, digest=_digest(row.cells, texts), code=code, attributes=texts)
 
 
 def _digest(cells: Mapping[str, str], attributes: Mapping[str, str]) -> int:

@@ -93,18 +93,20 @@ def _quoted(text: str) -> str:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read(text: str, name: str) -> Content:
+def read(text: str | bytes, name: str) -> Content:
     """Return the mapping that a file holds.
 
     Args:
-        text: the file's text.
+        text: the file's text, or its bytes in UTF-8.
         name: what to call it in errors.
 
     Raises:
         ConfigError: with every fault, each with its place.
     """
     try:
-        document = tomllib.loads(text)
+        document = tomllib.loads(text if isinstance(text, str) else text.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name} is not UTF-8: {error.reason} at byte {error.start}.") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name} is no TOML: {error}.") from None
     reader = _Reader()

@@ -92,8 +92,8 @@ class Resolver:
 
     def subject(self, goods: Goods) -> Subject:
         """Return what rules see of an offer."""
-        attributes = {name: value for name, value in goods.product_attributes.items() if value}
-        attributes |= {name: value for name, value in goods.attributes.items() if value}
+        shared = {name: value for name, value in goods.product_attributes.items() if value}
+        attributes = shared | {name: value for name, value in goods.attributes.items() if value}
         own = {
             "sku": goods.offer.sku,
             "gtin": goods.gtin,
@@ -105,6 +105,8 @@ class Resolver:
         return Subject(
             own={name: value for name, value in own.items() if value},
             attributes=attributes,
+            product_attributes=shared,
+            by_hand=goods.own,
             price=goods.price.amount if goods.price else None,
             currency=goods.price.currency if goods.price else None,
         )

@@ -30,6 +30,7 @@ from crossdock.plugin import (
     FieldKind,
     Gap,
     Kind,
+    ListingDefault,
     Plugin,
     Settings,
     hookimpl,
@@ -66,6 +67,12 @@ PLUGIN = Plugin(
     kind=Kind.MARKETING,
     title="Google Merchant Center",
     settings=GoogleSettings,
+    listing={
+        ListingDefault.MULTIPLIER: "",
+        ListingDefault.PRICE_GROUP: "",
+        ListingDefault.MARKET: "",
+        ListingDefault.DESCRIPTION: "description",
+    },
     gaps=tuple(Gap(what=verb, kind="never", reason=reason) for verb, reason in MISSING.items()),
     documents=(
         "https://support.google.com/merchants/answer/7052112",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import fake_plugins
@@ -11,7 +12,7 @@ from fake_plugins import Shop
 
 from crossdock import hub as library
 from crossdock.core.errors import FeedError
-from crossdock.core.model import Feed, FeedField, FieldKind
+from crossdock.core.model import Feed, FeedField, FieldKind, ListingDefault
 from crossdock.core.store import accounts, offers, resolved
 from crossdock.core.store.offers import OfferState
 
@@ -20,11 +21,13 @@ FIELDS = (
     FeedField(name="brand", required=True, help="The maker's name."),
     FeedField(name="color", required=True),
     FeedField(name="type", source="category"),
+    FeedField(name="description", max_length=100),
     FeedField(name="price", kind=FieldKind.PRICE, required=True, currency="PLN", source="price"),
     FeedField(name="price_se", kind=FieldKind.PRICE, market="SE", currency="SEK"),
     FeedField(name="stock", kind=FieldKind.STOCK, required=True),
 )
 FEED = Feed(media_type="text/plain", extension="txt", fields=FIELDS, renderer="x")
+LISTING = {ListingDefault.MULTIPLIER: "", ListingDefault.MARKET: "", ListingDefault.DESCRIPTION: "description"}
 CATALOGUE = """sku,name,product,price,currency,color,maker,category
 SHIRT-S,Shirt S,SHIRT,100.00,PLN,czarny,Acme,Odzież/Koszule
 SHIRT-M,Shirt M,SHIRT,100.00,PLN,biały,Acme,Odzież/Koszule
@@ -49,6 +52,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.setitem(fake_plugins.VERBS, "build_feed", "market")
     shop = Shop(tmp_path, monkeypatch)
     shop.answers["build_feed"] = FEED
+    shop.module.PLUGIN = replace(shop.module.PLUGIN, listing=LISTING)  # type: ignore[attr-defined]
     library.init(tmp_path / "hub").close()
     with library.open(tmp_path / "hub" / "crossdock.toml") as hub:
         hub.accounts.add("shop", "north", {"shop": "1042", "token": "canary"})
@@ -195,6 +199,65 @@ def test_offers_are_created_ended_and_listed_again(cli: Cli, tmp_path: Path) -> 
     assert (shown["state"], bool(shown["ended_at"])) == ("ended", True)
     assert set(done(cli, "create", "north", "--all").values()) == {"created", "listed again"}
     assert len(cli.json("offers", "list", "north")) == 3
+
+
+def test_offers_are_edited_by_hand(cli: Cli, tmp_path: Path) -> None:
+    cli("mapping", "import", "north", tmp_path / "mapping.toml")
+    cli("offers", "create", "north", "--category", "Odzież")
+    options = ("--set", "brand=Own", "--set", "description=a=b", "--sku", "SHIRT-M", "--sku", "CUP")
+    result = {"CUP": "not listed", "SHIRT-M": "edited"}
+    assert cli("offers", "edit", "north", *options, "--plan").stdout.endswith(
+        "1 edited, 1 not listed; nothing was written.\n"
+    )
+    assert done(cli, "edit", "north", *options) == result
+    assert done(cli, "edit", "north", *options) == result | {"SHIRT-M": "already so"}
+    (shown,) = cli.json("offers", "show", "north", "SHIRT-M")
+    assert shown["by_hand"] == {"brand": "Own", "description": "a=b"}
+    (row,) = cli.table("offers", "show", "north", "SHIRT-M")
+    assert row["by_hand"] == "brand: Own, description: a=b"
+    fields = {row["field"]: row for row in cli.json("mapping", "show", "north", "SHIRT-M")}
+    assert (fields["brand"]["value"], fields["brand"]["origin"], fields["brand"]["tried"]) == ("Own", "by hand", "")
+    assert done(cli, "edit", "north", "--sku", "SHIRT-M", "--unset", "brand") == {"SHIRT-M": "edited"}
+    assert cli.json("offers", "show", "north", "SHIRT-M")[0]["by_hand"] == {"description": "a=b"}
+    assert done(cli, "edit", "north", "--sku", "HAT", "--set", "brand=Own", code=1) == {"HAT": "unknown SKU"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--all"], "Nothing is given to edit"),
+        (["--set", "brand=x"], "Nothing is selected"),
+        (["--all", "--set", "brand=x", "--unset", "brand"], "--set or --unset names brand twice"),
+        (["--all", "--set", "stock=5"], "`crossdock stock adjust`"),
+        (["--all", "--set", f"description={'x' * 101}"], "Shorten it to 100 characters."),
+        (["--all", "--set", "brand=x", "--market", "HU"], "The market 'HU' has no offers file"),
+    ],
+)
+def test_an_edit_that_cannot_be_is_said(cli: Cli, options: list[str], words: str) -> None:
+    cli("offers", "create", "north", "--all")
+    assert words in cli.complains("offers", "edit", "north", *options)
+    assert not any(row["by_hand"] for row in cli.json("offers", "list", "north"))
+
+
+def test_listing_defaults_are_shown_and_set(cli: Cli) -> None:
+    none = {"account": "north", "multiplier": None, "market": None, "description": None}
+    assert cli.json("offers", "defaults", "north") == none
+    said = "north: none is set. The platform knows multiplier, market, description.\n"
+    assert cli("offers", "defaults", "north").stdout == said
+    given = ("--set", "multiplier=1.2", "--set", "description={{ name }}!", "--set", "market=PL")
+    found = cli.json("offers", "defaults", "north", *given)
+    assert found == {"account": "north", "multiplier": "1.2", "market": "PL", "description": "{{ name }}!"}
+    assert cli("offers", "defaults", "north", "--unset", "market").stdout.splitlines() == [
+        "account\tnorth",
+        "multiplier\t1.2",
+        "description\t{{ name }}!",
+    ]
+    values = {row["field"]: row["value"] for row in cli.json("mapping", "show", "north", "SHIRT-S")}
+    assert (values["description"], values["price"]) == ("Shirt S!", "12000")
+    wrong = cli.complains("offers", "defaults", "north", "--set", "duration=7", "--set", "multiplier=0")
+    assert "Example Shop has no such default; it has multiplier, market, description" in wrong
+    assert "multiplier: 0 is not above zero" in wrong
+    assert cli.json("offers", "defaults", "north")["multiplier"] == "1.2"
 
 
 def test_listed_offers_are_resolved(cli: Cli, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ STORY = [
     *"scope seen_at decided_at changed_at version comment buyer billing shipping delivery payment".split(),
     *"lines remote_ids decisions journal versions".split(),
 ]
-OFFER = "id sku market scope remote_id state ended_at keys price priced_at stock level words levels".split()
+OFFER = "id sku market scope remote_id state ended_at keys by_hand price priced_at stock level words levels".split()
 IMPORT = "id file layout recognised added updated unchanged failed products faults left_out childless".split()
 COLUMNS = "name layout columns saved_at".split()
 POLICY = "account market group rates multiplier addition rounding currency".split()
@@ -84,9 +84,11 @@ DAY: list[tuple[str, list[str], int]] = [
     ("mapping check north", [], 3),  # this platform has no offers file to map for
     ("mapping show north SHIRT", [], 3),
     ("offers create north --sku SHIRT", [], 3),
+    ("offers edit north --sku SHIRT --set title=x", [], 3),
     ("offers end north --sku SHIRT", [], 3),
+    ("offers defaults north", ["account"], 0),  # this platform knows none
     ("offers show north SHIRT", OFFER, 0),
-    ("feed build north", [*RUN, "events"], 2),  # this platform has no offers file
+    ("feed build north", [*RUN, "events"], 3),  # this platform has no offers file
     ("feed show north", [], 2),
     ("feed link north", [], 2),
     ("feed log north", [], 2),

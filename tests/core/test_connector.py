@@ -179,6 +179,18 @@ BROKEN = {
         shop_source().replace("second: SecretStr | None", "second: dict[str, SecretStr] | None"),
         r"its setting second holds a secret within a dict\[str, SecretStr\]",
     ),
+    "an unknown listing default": (
+        shop_source().replace("contract=1", "contract=1, listing={'colour': ''}"),
+        "'colour' is no listing default",
+    ),
+    "a listing default without its field": (
+        shop_source().replace("contract=1", "contract=1, listing={ListingDefault.DURATION: ''}"),
+        "its listing default duration has to name its field",
+    ),
+    "a listing default with a field that is none": (
+        shop_source().replace("contract=1", "contract=1, listing={ListingDefault.MARKET: 'market'}"),
+        "its listing default market is no field of the offer, and names one",
+    ),
 }
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from crossdock.core.errors import ConfigError
 from crossdock.core.model import Meaning
-from crossdock.core.store import Store, migrate, statuses, warehouses
+from crossdock.core.store import Store, migrate, offers, statuses, warehouses
 from crossdock.core.store.tables import metadata
 
 SCHEMA = {
@@ -80,6 +80,31 @@ def test_the_database_cannot_tell_the_two_apart(empty: Store) -> None:
         declared = schema(tx.connection, "declared")
     assert declared == migrated
     assert len(migrated) > len(metadata.tables)
+
+
+def test_offers_that_were_there_before_have_nothing_given_by_hand(empty: Store) -> None:
+    from alembic import command
+
+    with empty.write() as tx:
+        config = migrate._config()
+        config.attributes["connection"] = tx.connection
+        command.upgrade(config, "0002")
+        names = "id, account, market, scope, variant_id, keys, state"
+        now = "'2026-01-01 00:00:00'"
+        for table, columns, values in (
+            ("accounts", "id, name, platform, settings, options, created_at", f"'a1', 'n', 'p', '{{}}', '{{}}', {now}"),
+            (
+                "variants",
+                "id, sku, name, vat_rates, attributes, hash, updated_at",
+                f"1, 's', 's', '{{}}', '{{}}', '', {now}",
+            ),
+            ("offers", names, "1, 'a1', 'PL', '', 1, '{\"size\": \"M\"}', 'listed'"),
+        ):
+            tx.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"))
+    assert migrate.upgrade(empty)
+    with empty.read() as tx:
+        row = offers.get(tx, 1)
+    assert (row.own, row.keys, row.sku) == ({}, {"size": "M"}, "s")
 
 
 def test_the_last_step_is_found_without_alembic() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from crossdock.core.errors import NotFoundHere
 from crossdock.core.model import Money
-from crossdock.core.store import Store, accounts, catalog, migrate, offers
+from crossdock.core.store import Store, accounts, catalog, marks, migrate, offers
 from crossdock.core.store.catalog import Change, VariantDraft
 from crossdock.core.store.offers import OfferDraft, OfferState
 from crossdock.twins.kit.clock import VirtualClock
@@ -113,6 +113,27 @@ def test_pages_follow_each_other_and_can_be_narrowed(store: Store, account: str)
         assert len(offers.list(tx, account, state=OfferState.ENDED, market="PL")) == 1
     assert seen == sorted(seen)
     assert len(seen) == 7
+
+
+def test_what_is_given_by_hand_stays_whatever_becomes_of_the_listing(store: Store, account: str) -> None:
+    cup, plate = variants(store, "CUP", "PLATE")
+    draft = OfferDraft(market="PL", variant_id=cup)
+    put(store, account, draft, OfferDraft(market="PL", variant_id=plate))
+    with store.write() as tx:
+        first, second = offers.list(tx, account)
+        marks.take_off(tx, account, marks.take(tx, account, limit=10))
+        offers.set_own(tx, [])
+        assert (first.own, second.own) == ({}, {})
+        offers.set_own(tx, [replace(first, own={"title": "Żółty", "gender": "F"})])
+    with store.read() as tx:
+        assert list(marks.take(tx, account, limit=10)) == [cup]
+    with store.write() as tx:
+        offers.move(tx, {first.id: "7"})
+    for state in (OfferState.ENDED, OfferState.LISTED):
+        changed = replace(draft, scope="7", state=state, remote_id="r1", keys={"size": "M"})
+        assert put(store, account, changed) == [Change.UPDATED]
+        with store.read() as tx:
+            assert [row.own for row in offers.list(tx, account)] == [{"title": "Żółty", "gender": "F"}, {}]
 
 
 def test_the_exported_price_is_remembered_with_its_time(store: Store, account: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -16,6 +17,7 @@ from crossdock.core.rules import VARIABLES, Plan, Rule, RuleKind, Subject, rule_
 SHIRT = Subject(
     own={"sku": "SHIRT-M", "name": "Shirt, M", "product": "SHIRT", "category": "Shirts"},
     attributes={"brand": "Acme", "color": "czarny", "items": "5", "images": "a.jpg\nb.jpg"},
+    product_attributes={"brand": "Acme & Sons"},
     price=Decimal("100.00"),
     currency="PLN",
 )
@@ -75,6 +77,28 @@ def test_where_no_rule_gives_anything_the_source_does() -> None:
     assert not plan(constant("x")).empty
 
 
+def test_an_empty_constant_keeps_the_field_empty_whatever_could_fill_it_else() -> None:
+    target = FeedField(name="f", source="attribute:brand")
+    made = plan(taken("gtin"), constant(""), constant("later"), target=target)
+    assert made.fill(SHIRT) == ("", "", None)
+    assert [one.why for one in made.attempts(SHIRT)] == ["gtin is empty", "the field stays empty"]
+    assert plan(taken("brand"), constant(""), target=target).fill(SHIRT).value == "Acme"
+    assert plan(constant("for all"), target=target, pl=(constant(""),)).fill(SHIRT).value == ""
+    assert plan(constant(""), constant("later"), target=target).empty
+    assert not plan(taken("gtin"), constant("")).empty
+    assert rule_faults(constant(""), {}) == []
+
+
+def test_what_is_given_by_hand_comes_before_all_rules_and_is_taken_as_it_is() -> None:
+    by_hand = replace(SHIRT, by_hand={"f": "a.jpg\nb.jpg", "g": "not asked"})
+    target = FeedField(name="f", kind=FieldKind.URLS, required=True, source="category")
+    for first in (expression("{{ 1 / 0 }}"), constant(""), constant("x")):
+        for made in (plan(first, target=target), plan(target=target, pl=(first,))):
+            assert made.fill(by_hand) == ("a.jpg\nb.jpg", "by hand", None)
+            assert [(one.origin, one.value) for one in made.attempts(by_hand)] == [("by hand", "a.jpg\nb.jpg")]
+    assert plan(constant("x")).fill(replace(SHIRT, by_hand={"g": "y"}))[:2] == ("x", "rule 1")
+
+
 def test_a_look_up_gives_nothing_for_what_it_does_not_know_unless_it_has_a_default() -> None:
     white = Subject(own={}, attributes={"color": "biały"})
     assert plan(colours()).fill(white).value == "White"
@@ -118,6 +142,8 @@ def test_addresses_of_an_attribute_that_has_several_are_joined_as_the_field_want
     [
         ("{{ name|upper }} {{ attributes.brand }}", "SHIRT, M Acme"),
         ("{{ attributes.items }}", "5"),
+        ("{{ attributes.brand }} of {{ product_attributes.brand }}", "Acme of Acme & Sons"),
+        ("{{ product_attributes.color|default('any') }}", "any"),
         ("{{ attributes['color'] }}", "czarny"),
         ("{{ attributes.size|default('one size') }}", "one size"),
         ("{% if attributes.size %}{{ attributes.size }}{% else %}none{% endif %}", "none"),
@@ -129,6 +155,8 @@ def test_addresses_of_an_attribute_that_has_several_are_joined_as_the_field_want
         ("  {{ ' x ' }}  ", "x"),
         ("{{ '7'.zfill(3) }}", "007"),
         ("{{ name|truncate(5, true, '') }}", "Shirt"),
+        ("https://a.example{{ '/my shirt_ż&1.jpg'|urlencode }}", "https://a.example/my%20shirt_%C5%BC%261.jpg"),
+        ("{{ attributes.images|urlencode|replace('\n', '\n/') }}", "a.jpg\n/b.jpg"),
     ],
 )
 def test_an_expression_makes_a_text_of_texts(text: str, value: str) -> None:
@@ -181,14 +209,29 @@ def test_what_would_become_too_long_is_refused_before_it_does() -> None:
     long = Subject(own={"name": "x" * (LARGEST - 1)}, attributes={})
     values = long.variables()
     assert len(compile_expression("{{ name }}y", VARIABLES)(values)) == LARGEST
-    for text in ("{{ name }}yy", "{{ name|replace('x', 'yyyyyyyyyy') }}", "{{ name|list|join(', ') }}"):
+    for text in (
+        "{{ name }}yy",
+        "{{ name|replace('x', 'yyyyyyyyyy') }}",
+        "{{ name|list|join(', ') }}",
+        "{{ name|replace('x', '&')|urlencode }}",
+    ):
         with pytest.raises(BadExpression, match="100000"):
             compile_expression(text, VARIABLES)(values)
 
 
-def test_what_is_missing_is_no_value_and_no_fault() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ name }} {{ attributes.size }}",
+        "{{ attributes.size|upper }}",
+        "{{ attributes.size|number }}",
+        '{"en_EN.utf8": {{ attributes.size|tojson }}}',
+        '{{ {"en_EN.utf8": attributes.size}|tojson }}',
+    ],
+)
+def test_what_is_missing_is_no_value_and_no_fault(text: str) -> None:
     with pytest.raises(NothingThere, match="size is empty"):
-        compile_expression("{{ name }} {{ attributes.size }}", VARIABLES)(SHIRT.variables())
+        compile_expression(text, VARIABLES)(SHIRT.variables())
     filled = plan(expression("{{ name }} {{ gtin }}"), constant("without")).fill(SHIRT)
     assert (filled.value, filled.fault) == ("without", None)
 
@@ -199,11 +242,16 @@ def test_whatever_is_written_as_an_expression_gives_a_text_or_a_fault(text: str)
     assert isinstance(filled.value, str)
 
 
-@given(st.lists(st.sampled_from([taken("gtin"), taken("brand"), constant("x"), colours(), colours(default="d")])))
-def test_what_is_shown_is_what_is_filled(rules: list[Rule]) -> None:
-    made = plan(*rules)
-    tried = [*made.attempts(SHIRT)]
-    filled = made.fill(SHIRT)
+@given(
+    st.lists(
+        st.sampled_from([taken("gtin"), taken("brand"), *map(constant, ("x", "")), colours(), colours(default="d")])
+    ),
+    st.sampled_from([{}, {"f": "by hand"}, {"g": "another field"}]),
+)
+def test_what_is_shown_is_what_is_filled(rules: list[Rule], by_hand: dict[str, str]) -> None:
+    made, shirt = plan(*rules), replace(SHIRT, by_hand=by_hand)
+    tried = [*made.attempts(shirt)]
+    filled = made.fill(shirt)
     assert filled.value == (tried[-1].value if tried else "")
     assert all(not one.value for one in tried[:-1])
 

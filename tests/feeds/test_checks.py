@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from crossdock.core.model import FaultCode, Feed, FeedField, FieldFault, FieldKind
-from crossdock.feeds.checks import Checker, Keys, is_clean, is_gtin
+from crossdock.feeds.checks import Checker, Keys, is_clean, is_gtin, value_fault
 
 
 def feed(*fields: FeedField, **more: object) -> Feed:
@@ -51,6 +51,24 @@ def test_each_kind_takes_what_it_is_for_and_refuses_the_rest(
     field = FeedField(name="f", kind=kind)
     assert [value for value in good if codes(field, value)] == []
     assert [codes(field, value) for value in bad] == [[code]] * len(bad)
+
+
+@given(
+    st.builds(
+        FeedField,
+        name=st.just("f"),
+        kind=st.sampled_from([kind for kind in FieldKind if kind is not FieldKind.STOCK]),
+        required=st.booleans(),
+        max_length=st.none() | st.integers(1, 5),
+        pattern=st.none() | st.just("[a-z]*"),
+        choices=st.sampled_from([(), ("a", "PL")]),
+    ),
+    st.sampled_from(["a", "PL", "12", "{}", "abcdef", "https://a.example"]) | st.text(min_size=1, max_size=9),
+)
+def test_a_value_by_itself_is_judged_as_within_an_offer(field: FeedField, value: str) -> None:
+    fault = value_fault(field, value)
+    if value.strip():
+        assert ([fault.code.value] if fault else []) == codes(field, value)
 
 
 def test_prices_in_units_have_places_and_are_above_zero() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.dialects.postgresql import insert
 
 from crossdock.core.model import FieldFault
-from crossdock.core.store import Read, catalog, feed_rows, feeds, offers, stock, tables
+from crossdock.core.store import Read, catalog, feed_rows, feeds, marks, offers, stock, tables
 from crossdock.core.store.feed_rows import OfferFault
 from crossdock.core.store.feeds import FeedFile, Version
 from crossdock.core.store.offers import OfferDraft, OfferState
@@ -112,6 +112,7 @@ class FeedShop:
             row = {"offer_id": offer.id, "account": self.account, "market": offer.market, "hash": digest, **content}
             change = insert(tables.resolved_offers).values(**row, variant_id=offer.variant_id, resolved_at=tx.now)
             tx.execute(change.on_conflict_do_update(index_elements=["offer_id"], set_={**content, "hash": digest}))
+            marks.take_off(tx, self.account, marks.take(tx, self.account, limit=10_000))
 
     def count(self, sku: str, units: int) -> None:
         """Count a variant anew."""

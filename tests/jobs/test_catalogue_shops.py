@@ -175,6 +175,50 @@ def test_products_without_variants_come_in_and_are_told(store: Store, bring: Any
     assert sorted(products(store, "P", "Q", "R")) == ["P", "Q", "R"]
 
 
+VIEWS = [
+    magento("P-S", name="Shirt-S", description="Soft"),
+    magento("P-S", store_view_code="pl", name="Koszula-S"),
+    parent("P", "P-S", name="Shirt", description="Soft"),
+    magento("P", product_type="configurable", store_view_code="pl", name="Koszula", description="Miękka"),
+    magento("P", product_type="", store_view_code="de_AT", name="Hemd"),
+]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 1000])
+@pytest.mark.parametrize("order", [VIEWS, VIEWS[::-1]])
+def test_texts_of_store_views_stand_beside_those_of_the_row_itself(
+    store: Store, bring: Any, order: list[dict[str, str]], batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "BATCH", batch)
+    report = bring(order)
+    assert (outcome(report), report.products, report.faults) == ((2, 3, 0, 0), 1, ())
+    (shirt,), product = variants(store).values(), products(store, "P")["P"]
+    assert (shirt.name, shirt.product) == ("Shirt-S", "P")
+    assert shirt.attributes == {"description": "Soft", "size": "S", "name_pl": "Koszula-S"}
+    texts = {"name_pl": "Koszula", "description_pl": "Miękka", "name_de_at": "Hemd"}
+    assert (product.name, product.attributes) == ("Shirt", {"description": "Soft", **texts})
+    assert outcome(bring(order)) == (0, 0, 5, 0)
+
+
+def test_texts_of_a_store_view_may_come_later_and_go_again(store: Store, bring: Any) -> None:
+    bring(VIEWS)
+    told = bring([magento("P", store_view_code="pl", name="", description="Bardzo miękka", meta_title="P")], keep=None)
+    assert outcome(told) == (0, 1, 0, 0)
+    kept = {"description_pl": "Bardzo miękka", "meta_title_pl": "P", "name_de_at": "Hemd", "description": "Soft"}
+    assert products(store, "P")["P"].attributes == {**kept, "attribute_set_code_pl": "Top"}
+
+
+def test_two_rows_of_one_store_view_and_sku_are_a_fault_unless_they_say_the_same(store: Store, bring: Any) -> None:
+    one = magento("P-S", store_view_code="pl", name="Koszula")
+    report = bring([magento("P-S"), one, one, {**one, "name": "Bluzka"}, {**one, "sku": ""}])
+    assert outcome(report) == (1, 1, 1, 2)
+    assert [str(fault) for fault in report.faults] == [
+        "line 5, sku 'P-S': line 3 has this SKU too, with other content; that one counts",
+        "line 6, sku '': this is needed",
+    ]
+    assert variants(store)["P-S"].attributes == {"name_pl": "Koszula"}
+
+
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 
@@ -209,10 +253,9 @@ def test_every_fault_of_a_shop_is_clear_and_the_good_rows_land(store: Store, bri
         " text",
         "line 5, additional_attributes 'Black': write it like size=XS,color=Black",
         "line 6, product_type 'bundle': only configurable, downloadable, simple, virtual are taken",
-        "line 7, store_view_code 'pl': this row has the texts of one store view; only rows that leave this empty are"
-        " taken",
         "line 8, name '': this is needed",
         "line 10, sku 'H': line 9 has this SKU too, with other content; that one counts",
+        "line 7, sku 'F': there is no product and no variant of this SKU, neither in this file nor in the catalogue",
     ]
     assert {sku: row.product for sku, row in variants(store).items()} == {"H": None, "P-S": "P"}
     assert sorted(products(store, "P", "Q")) == ["P"]

@@ -165,12 +165,27 @@ def test_variations_that_cannot_be_read_are_a_fault(variations: str, because: st
         configurable(configurable_variations=variations)
 
 
-def test_other_types_and_store_views_are_faults() -> None:
+def test_other_types_are_faults() -> None:
     with pytest.raises(BadRow, match=r"product_type 'bundle': only configurable, downloadable, simple, virtual"):
         simple(product_type="bundle")
-    for read in (simple, configurable):
-        with pytest.raises(BadRow, match="store_view_code 'pl': this row has the texts of one store view"):
-            read(store_view_code="pl")
+
+
+@pytest.mark.parametrize("kind", ["simple", "configurable", "bundle", ""])
+def test_a_row_of_a_store_view_says_its_texts_and_nothing_else(kind: str) -> None:
+    assert MAGENTO.products is not None
+    cells = {"sku": "A", "store_view_code": "PL", "product_type": kind, "name": "Koszula", "description": ""}
+    packed = {"additional_attributes": "care=Prać ręcznie"}
+    no_texts = {"price": "5", "special_price": "4", "qty": "7", "categories": "Shop", "weight": "1", "base_image": "/a"}
+    row = Row(line=7, cells={**cells, **packed, **no_texts})
+    assert not MAGENTO.products.has(row)
+    entry = MAGENTO.read(row)
+    assert (entry.row.cells, entry.view) == ({"sku": "A"}, "pl")
+    assert entry.attributes == {"name": "Koszula", "description": "", "care": "Prać ręcznie"}
+
+
+def test_a_row_of_a_store_view_that_is_packed_wrongly_is_a_fault() -> None:
+    with pytest.raises(BadRow, match="additional_attributes 'ręcznie': write it like"):
+        simple(store_view_code="pl", additional_attributes="ręcznie")
 
 
 # --- WooCommerce -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +46,26 @@ def test_a_mapping_is_the_same_after_its_way_through_a_file(content: Content) ->
     assert again == content
     assert not difference(content, again)
     assert mapping_file.write(again, "Mapping.") == text
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = re.findall(r"^```toml\n(.*?)^```$", (DOCS / "mapping.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+EXAMPLES = [path.read_text("utf-8") for path in sorted((DOCS / "examples").glob("*.toml"))]
+
+
+@pytest.mark.parametrize("text", [*PAGE, *EXAMPLES])
+def test_examples_of_the_documentation_are_mappings(text: str) -> None:
+    assert mapping_file.read(text, "example").rules
+    assert mapping_file.read(text.encode(), "example") == mapping_file.read(text, "example")
+
+
+def test_a_file_in_another_encoding_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"mapping\.toml is not UTF-8: .* at byte 2"):
+        mapping_file.read("# żółty".encode("iso-8859-2"), "mapping.toml")
+
+
+def test_examples_of_the_documentation_are_there() -> None:
+    assert (len(PAGE), len(EXAMPLES)) >= (2, 1)
 
 
 @given(contents(), contents())

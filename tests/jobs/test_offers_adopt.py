@@ -1,6 +1,7 @@
 """Adoption links what is listed already: exactly, once, and aloud where it cannot."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import SimpleNamespace
@@ -356,6 +357,17 @@ def test_an_offer_made_here_and_the_platforms_listing_of_it_are_one(store: Store
         assert (row.id, row.scope, row.remote_id, row.state) == (number, "7", "r1", OfferState.LISTED)
         assert tx.execute(select(offer_levels.c.offer_id)).scalars().all() == [number]
     assert adopt(store, account, platform)["unchanged"] == 1
+
+
+def test_what_was_given_by_hand_to_an_offer_made_here_stays_when_it_is_adopted(store: Store, account: str) -> None:
+    number = made_here(store, account, "SHIRT-S")
+    with store.write() as tx:
+        offers.set_own(tx, [replace(offers.get(tx, number), own={"title": "Linen"})])
+    for page in ([shirt_in("7")], [shirt_in("7")], [shirt_in("8", remote_id="r2"), shirt_in("7")]):
+        adopt(store, account, Platform(page, by_file=True))
+    with store.read() as tx:
+        found = {row.scope: (row.id, row.own) for row in offers.list(tx, account)}
+    assert (found["7"], found["8"][1]) == ((number, {"title": "Linen"}), {})
 
 
 def test_one_offer_made_here_is_not_the_listing_of_two_shops(store: Store, account: str) -> None:

@@ -213,7 +213,9 @@ CHANGES: dict[str, Callable[[Write, str], object]] = {
     ),
     "end": lambda tx, account: put_offer(tx, account, "SHIRT-M", OfferState.ENDED),
     "list": lambda tx, account: put_offer(tx, account, "SHIRT-M", OfferState.LISTED),
+    "by hand": lambda tx, account: give(tx, account, "SHIRT-M", title_se="Skjorta", brand="Own"),
     "back": lambda tx, account: (
+        give(tx, account, "SHIRT-M"),
         catalog.upsert(tx, [shirt("S")]),
         mapping.replace(tx, account, Content()),
         prices.set_policy(tx, account, "", None),
@@ -221,16 +223,21 @@ CHANGES: dict[str, Callable[[Write, str], object]] = {
 }
 
 
+def give(tx: Write, account: str, sku: str, **fields: str) -> None:
+    rows = offers.of_variants(tx, account, catalog.ids_by_sku(tx, [sku]).values())
+    offers.set_own(tx, [replace(row, own=fields) for row in rows if row.own != fields])
+
+
 def put_offer(tx: Write, account: str, sku: str, state: OfferState) -> object:
     variant = catalog.ids_by_sku(tx, [sku])[sku]
     return offers.upsert(tx, account, [OfferDraft(market="pl", variant_id=variant, state=state)])
 
 
-@pytest.mark.parametrize("name", ["variant", "product", "rules", "policy", "group", "group price", "end"])
+@pytest.mark.parametrize("name", ["variant", "product", "rules", "policy", "group", "group price", "end", "by hand"])
 def test_a_change_marks_what_it_concerns(store: Store, platform: Platform, name: str) -> None:
     resolve(store, platform)
     change(store, lambda tx: CHANGES[name](tx, platform.account.id))
-    wanted = {"variant": 1, "product": 2, "group price": 1, "end": 1}
+    wanted = {"variant": 1, "product": 2, "group price": 1, "end": 1, "by hand": 1}
     assert waiting(store, platform) == wanted.get(name, 3)
     change(store, lambda tx: CHANGES[name](tx, platform.account.id))
     assert waiting(store, platform) == wanted.get(name, 3), "what is the same already marks nothing more"

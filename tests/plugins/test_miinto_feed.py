@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from feed_shop import START, FeedShop, miinto_fields
 import crossdock
 from crossdock.core.errors import FeedError
 from crossdock.core.model import FaultCode, FieldFault
+from crossdock.core.store.offers import OfferState
 from crossdock.feeds.checks import Checker
 from crossdock.hub import Hub
 from crossdock.plugins.miinto import feed as miinto
 from crossdock.twins.kit import VirtualClock
+from crossdock.twins.miinto.feed import Live, judge, take
 
 SEK = ("c:discount_retail_price_SEK:integer", "c:retail_price_SEK:integer")
 # Miinto's own header of an account that sells everywhere, but for the columns that depend on markets.
@@ -127,6 +130,12 @@ def test_each_of_several_colours_counts() -> None:
     assert faults(color="Blue/White", title="Shirt in white") == [("bad_format", "title")]
 
 
+def test_a_letter_behind_an_apostrophe_is_no_size() -> None:
+    assert faults(size="S", title="Men's shirt") == faults(size="S", title="MEN’S shirt") == []
+    for title in ("Men's shirt S", "Shirt-S", "Shirt 's'"):
+        assert faults(size="S", title=title) == [("bad_format", "title")]
+
+
 def test_a_discount_does_not_raise_the_price() -> None:
     column = "c:discount_retail_price_PLN:integer"
     assert faults(**{column: "29900"}) == []
@@ -155,6 +164,32 @@ def test_a_column_takes_what_the_sheet_allows(column: str, value: str, code: str
 @pytest.mark.parametrize("code", ["6105.10", "61051000", "6105.10.00.10"])
 def test_a_customs_code_has_six_eight_or_ten_digits(code: str) -> None:
     assert faults(hs_code=code) == []
+
+
+@pytest.mark.parametrize(
+    "minutes",
+    [range(0, 200, 30), range(29, 200, 30), [29, 60, 90, 120, 150], [31, 60, 90, 120, 150], [45, 61, 104, 180]],
+)
+def test_an_ended_row_stays_until_miinto_has_seen_it_sold_out_for_an_hour(
+    minutes: Sequence[int], tmp_path: Path
+) -> None:
+    clock, live = VirtualClock(START), dict[str, Live]()
+    with crossdock.init(tmp_path / "hub", clock=clock) as hub:
+        shop = FeedShop(hub, "miinto")
+        shop.list("A-1")
+        shop.list("A-2")
+        shop.build()
+        take(judge(shop.bytes(), live, START), live, START)
+        shop.set_state("A-1", OfferState.ENDED)
+        for minute in range(max(minutes) + 1):
+            clock.set(START + timedelta(minutes=minute))
+            if minute % 10 == 0:
+                shop.build()
+            if minute in minutes:
+                verdict = judge(shop.bytes(), live, clock.now())
+                assert verdict.rejected == []
+                take(verdict, live, clock.now())
+    assert list(live) == ["A-2"]
 
 
 def test_there_is_one_file_for_all_markets(hub: Hub) -> None:

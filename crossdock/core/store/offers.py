@@ -57,7 +57,13 @@ class OfferDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferRow(OfferDraft):
-    """A listing as it is kept: when it ended, if it did; what the platform was told last of its price, and when."""
+    """A listing as it is kept.
+
+    Args:
+        ended_at: when it ended, if it did.
+        exported_price, exported_at: what the platform was told last of its price, and when.
+        own: the fields that a person gave by hand, by name; no draft has them, so that adopting and ending keep them.
+    """
 
     id: int
     account: str
@@ -65,6 +71,7 @@ class OfferRow(OfferDraft):
     ended_at: datetime | None
     exported_price: Money | None
     exported_at: datetime | None
+    own: Mapping[str, str]
 
 
 def upsert(tx: Write, account: str, drafts: Iterable[OfferDraft]) -> dict[Place, Upserted]:
@@ -126,6 +133,15 @@ def move(tx: Write, scopes: Mapping[int, str]) -> None:
     if scopes:
         rows = [{"offer": offer, "place": scope} for offer, scope in sorted(scopes.items())]
         tx.execute(update(offers).where(offers.c.id == bindparam("offer")).values(scope=bindparam("place")), rows)
+
+
+def set_own(tx: Write, wanted: Iterable[OfferRow]) -> None:
+    """Keep the fields that a person gave to offers by hand as these rows have them, and have the offers resolved."""
+    rows = sorted(wanted, key=lambda row: row.id)
+    if rows:
+        change = update(offers).where(offers.c.id == bindparam("offer")).values(own=bindparam("fields"))
+        tx.execute(change, [{"offer": row.id, "fields": dict(row.own)} for row in rows])
+        marks.mark_variants(tx, (row.variant_id for row in rows))
 
 
 def set_exported_price(tx: Write, prices: Mapping[int, Money]) -> None:
@@ -241,4 +257,5 @@ def _offer(row: RowMapping) -> OfferRow:
         ended_at=row["ended_at"],
         exported_price=None if amount is None else Money(amount=amount, currency=currency),
         exported_at=row["exported_at"],
+        own=row["own"],
     )

@@ -54,7 +54,7 @@ class Explained:
 
     Args:
         row: the offer.
-        origins: by field, which rule gave the value: `rule 2`, `rule 1 of se`, `source`, `price`.
+        origins: by field, which rule gave the value: `rule 2`, `rule 1 of se`, `source`, `price`, or `by hand`.
         resolved_at: when it was written; None where nobody resolved it yet.
     """
 
@@ -81,11 +81,13 @@ class Goods:
 
     Args:
         offer: where it is listed.
+        own: the fields that a person gave to the offer by hand.
         variant_id, name, gtin, price, attributes: of the variant.
         product, product_name, product_attributes: of its product, empty without one.
     """
 
     offer: Offer
+    own: Mapping[str, str]
     variant_id: int
     name: str
     gtin: str | None
@@ -139,29 +141,33 @@ def goods_of_catalogue(tx: Read, market: str, *, listed_by: str | None = None) -
         query = query.where(select(offers.c.id).where(listed, offers.c.variant_id == variants.c.id).exists())
     last = 0
     while rows := tx.execute(query.where(variants.c.id > last)).all():
-        yield from (_goods(row, row.id, Offer(id="", sku=row.sku, market=market)) for row in rows)
+        yield from (_goods(row, row.id, Offer(id="", sku=row.sku, market=market), own={}) for row in rows)
         last = rows[-1].id
 
 
-def goods_of_sku(tx: Read, sku: str, market: str) -> Goods:
-    """Return a variant as it would be offered in a market.
+def goods_of_sku(tx: Read, account: str, sku: str, market: str) -> Goods:
+    """Return a variant as an account offers it in a market, or would.
 
     Raises:
         NotFoundHere: nobody has this SKU.
     """
     variant = catalog.get(tx, sku)
     row = tx.execute(_VARIANTS.where(variants.c.id == variant.id)).one()
-    return _goods(row, row.id, Offer(id="", sku=sku, market=market))
+    here = and_(offers.c.account == account, offers.c.market == market, offers.c.variant_id == variant.id)
+    listed_first = (offers.c.ended_at.is_not(None), offers.c.id)
+    own = tx.scalar(select(offers.c.own).where(here).order_by(*listed_first).limit(1))
+    return _goods(row, row.id, Offer(id="", sku=sku, market=market), own=own or {})
 
 
 def _listed(row: Any) -> Goods:
     place = {"market": row.market, "scope": row.scope, "remote_id": row.remote_id, "keys": row._mapping["keys"]}
-    return _goods(row, row.variant_id, Offer(id=str(row.id), sku=row.sku, **place))
+    return _goods(row, row.variant_id, Offer(id=str(row.id), sku=row.sku, **place), own=row.own)
 
 
-def _goods(row: Any, variant_id: int, offer: Offer) -> Goods:
+def _goods(row: Any, variant_id: int, offer: Offer, *, own: Mapping[str, str]) -> Goods:
     return Goods(
         offer=offer,
+        own=own,
         variant_id=variant_id,
         name=row.name,
         gtin=row.gtin,

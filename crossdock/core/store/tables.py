@@ -227,6 +227,8 @@ offers = Table(
     Column("exported_currency", Key),
     Column("exported_at", UtcTime),
     Column("ended_at", UtcTime),
+    # The fields that a person gave by hand; they come before all rules.
+    Column("own", Json, nullable=False, server_default=text("'{}'")),
     UniqueConstraint("account", "market", "scope", "variant_id"),
     Index(None, "account", "market", "id"),
     Index(None, "account", "remote_id"),

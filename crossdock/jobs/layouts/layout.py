@@ -16,7 +16,7 @@ _ZEROS = re.compile(r"(\d+)\.(\d*?)0+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What a row says of a variant or of a product, in our words.
+    """What a row says of a variant or of a product, in our words, or of its texts in one view of the shop.
 
     Args:
         row: its cells under the names of our own columns; the code of a product is its `sku`, and the `product` of a
@@ -24,12 +24,15 @@ class Entry:
         attributes: everything else, by name in lower case; empty where the value is unknown.
         alias: another name by which variants may call this product.
         members: what the row of a product says of its variants: attributes by SKU.
+        view: the view of the shop, such as a language, whose texts the attributes are, in lower case; the row has no
+            cell but `sku` then, which is that of the variant or the code of the product. Empty everywhere else.
     """
 
     row: Row
     attributes: Mapping[str, str] = field(default_factory=dict)
     alias: str = ""
     members: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    view: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ class Layout:
         needs: columns without which it is none.
         marks: columns that together are found in no other kind of file.
         knows: whether it takes what stands in a column of that name.
-        read: what the row of a variant says; raises BadRow.
+        read: what a row says that is none of a product; raises BadRow.
         products: where products have rows of their own.
     """
 

@@ -4,6 +4,9 @@ A row of type `configurable` is a product; the rows of type `simple` that its `c
 variants. Most attributes are packed into one cell: `size=XS,color=Black`, several values with `|` between them. A pair
 or its value may stand in quotes, doubled within; what follows a comma without being a pair belongs to the value before.
 
+A row with a `store_view_code` stands below the row of its SKU, and says what one store view says otherwise than that:
+it is written only for what differs, and has empty cells for all else.
+
 Source: the sample data of Magento 2 (github.com/magento/magento2-sample-data, 53807565) and its export and import
 (github.com/magento/magento2, CatalogImportExport), read in 2026. Unconfirmed: files of shops with extensions.
 """
@@ -19,6 +22,8 @@ from crossdock.jobs.rowfile import Row
 VARIANTS = {"simple", "virtual", "downloadable"}
 PRODUCT = "configurable"
 OWN = {"sku": "sku", "name": "name", "price": "price", "qty": "quantity"}
+VIEW = "store_view_code"
+VIEW_TEXTS = ("name", "description", "short_description", "url_key")  # prices of store views are no texts
 TEXTS = (
     "description",
     "short_description",
@@ -31,7 +36,7 @@ TEXTS = (
 IMAGES = ("base_image", "small_image", "thumbnail_image", "additional_images")
 GTINS = ("gtin", "ean")  # what shops call it; Magento itself has no such attribute
 PACKED, VARIATIONS, LABELS = "additional_attributes", "configurable_variations", "configurable_variation_labels"
-STRUCTURE = ("product_type", "store_view_code", "categories", PACKED, VARIATIONS, LABELS)
+STRUCTURE = ("product_type", VIEW, "categories", PACKED, VARIATIONS, LABELS)
 COLUMNS = frozenset({*OWN, *TEXTS, *IMAGES, *GTINS, *STRUCTURE})
 
 _QUOTED = r'"(?:[^"]|"")*"'
@@ -40,11 +45,14 @@ _PAIR = re.compile(r"\s*([A-Za-z]\w*)=(.*)", re.DOTALL)
 
 
 def read(row: Row) -> Entry:
-    """Return what the row of a variant says.
+    """Return what the row of a variant says, or that of a store view.
 
     Raises:
-        BadRow: it has a type that is none of ours, belongs to one store view, or is packed wrongly.
+        BadRow: it has a type that is none of ours, or is packed wrongly.
     """
+    if view := _view(row):
+        texts = filled(renamed(row, {name: name for name in VIEW_TEXTS}), _packed(row))
+        return Entry(row=Row(line=row.line, cells=renamed(row, {"sku": "sku"})), attributes=texts, view=view)
     if row.cells.get("product_type", "").lower() not in VARIANTS:
         raise bad(row, "product_type", f"only {', '.join(sorted({PRODUCT, *VARIANTS}))} are taken")
     attributes = _attributes(row)
@@ -60,31 +68,35 @@ def read(row: Row) -> Entry:
 
 def is_product(row: Row) -> bool:
     """Whether a row is one of a product."""
-    return row.cells.get("product_type", "").lower() == PRODUCT
+    return row.cells.get("product_type", "").lower() == PRODUCT and not _view(row)
 
 
 def read_product(row: Row) -> Entry:
     """Return what the row of a product says.
 
     Raises:
-        BadRow: it belongs to one store view, or is packed wrongly.
+        BadRow: it is packed wrongly.
     """
     own = renamed(row, {"sku": "sku", "name": "name"})
     labels = renamed(row, {LABELS: "variation_labels"})
     return Entry(row=Row(line=row.line, cells=own), attributes=filled(_attributes(row), labels), members=_members(row))
 
 
+def _view(row: Row) -> str:
+    return row.cells.get(VIEW, "").lower()
+
+
 def _attributes(row: Row) -> dict[str, str]:
     """Return the attributes that have columns of their own, and those that are packed."""
-    if row.cells.get("store_view_code"):
-        reason = "this row has the texts of one store view; only rows that leave this empty are taken"
-        raise bad(row, "store_view_code", reason)
+    return filled({**renamed(row, {name: name for name in TEXTS}), **_lists(row)}, _packed(row))
+
+
+def _packed(row: Row) -> dict[str, str]:
     try:
         pairs = _pairs(row.cells.get(PACKED, ""))
     except ValueError as error:
         raise bad(row, PACKED, str(error)) from None
-    packed = {name: joined(value.split("|")) for name, value in pairs.items()}
-    return filled({**renamed(row, {name: name for name in TEXTS}), **_lists(row)}, packed)
+    return {name: joined(value.split("|")) for name, value in pairs.items()}
 
 
 def _lists(row: Row) -> dict[str, str]:

@@ -40,6 +40,7 @@ from crossdock.plugin import (
     Intent,
     Kind,
     Limits,
+    ListingDefault,
     Meaning,
     Node,
     NotFound,
@@ -137,6 +138,12 @@ PLUGIN = Plugin(
     limits=Limits(batch={"push_stock": BATCH, "push_status": BATCH}),
     idempotent=frozenset({"push_stock"}),
     polls=300,
+    listing={
+        ListingDefault.MULTIPLIER: "",
+        ListingDefault.PRICE_GROUP: "",
+        ListingDefault.MARKET: "",
+        ListingDefault.DESCRIPTION: "description",
+    },
     gaps=(
         Gap(what="returns", kind="upstream", reason="Miinto's calls for returns are not public."),
         Gap(what="push_prices", kind="never", reason="Prices travel in the feed only."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import lru_cache, partial
 
 from crossdock.plugin import FaultCode, Feed, FeedField, FieldFault, FieldKind, tsv
@@ -11,6 +12,9 @@ from crossdock.plugins.miinto.mapping import STOCK_KEYS
 
 KEY = ("item_group_id", "size", "color", "brand")
 STOCK = "c:stock_level:integer"
+
+# Miinto wants a row to be there for an hour after it is sold out, and learns of that up to half an hour late, or more.
+AFTER_END = timedelta(hours=2)
 
 # The languages of each market, as Miinto writes them in the names of columns.
 LANGUAGES = {
@@ -40,6 +44,7 @@ def describe(main: str, currencies: Mapping[str, str]) -> Feed:
         head=tsv.head(fields),
         key=KEY,
         check=check,
+        after_end=AFTER_END,
         keys=dict(zip(STOCK_KEYS, ("item_group_id", "brand", "color", "size"), strict=True)),
     )
 
@@ -141,5 +146,5 @@ def _title_faults(column: str, title: str, offer: Mapping[str, str]) -> Iterator
 
 @lru_cache(maxsize=10_000)
 def _alone(word: str) -> re.Pattern[str]:
-    """Return what finds a word where it stands alone: the size S is not in SHIRT."""
-    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+    """Return what finds a word where it stands alone: the size S is not in SHIRT, and not in MEN'S."""
+    return re.compile(rf"(?<!\w)(?<!\w['’]){re.escape(word)}(?!\w)")
