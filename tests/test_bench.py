@@ -29,12 +29,12 @@ def test_orders_are_taken_in_beside_bare_upserts_on_both_databases(postgres_url:
 
 
 def test_a_stock_push_sends_what_changed_in_full_batches_and_nothing_else() -> None:
-    found = measured("stock", "--changes=100", "--offers=300")
+    found = measured("stock", "--changes=200", "--offers=600")
     assert [(push["offers"], push["changes"], push["calls"]) for push in found["pushes"]] == [
-        (200, 100, 2),
-        (300, 100, 2),
+        (400, 200, 2),
+        (600, 200, 2),
     ]
-    assert found["calls_per_change"] == 0.02
+    assert found["calls_per_change"] == 0.01
 
 
 def test_offers_files_are_built_beside_bare_writers() -> None:

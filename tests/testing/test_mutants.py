@@ -98,7 +98,10 @@ def what_was_decided_is_decided_again(patch: Patch) -> None:
 
 @mutant("intake.every-page", "intake.once")
 def the_plugin_reads_the_first_page_only(patch: Patch) -> None:
-    around(patch, Client, "page", lambda right, *given: replace(page := right(*given), total=len(page.ids)))
+    def page(right: Any, *given: Any, **named: Any) -> Any:
+        return replace(shown := right(*given, **named), total=len(shown.ids))
+
+    around(patch, Client, "page", page)
 
 
 @mutant("fault.html.orders", "fault.empty.accept")
