@@ -231,6 +231,7 @@ offers = Table(
     Column("own", Json, nullable=False, server_default=text("'{}'")),
     UniqueConstraint("account", "market", "scope", "variant_id"),
     Index(None, "account", "market", "id"),
+    Index(None, "account", "market", "variant_id"),
     Index(None, "account", "remote_id"),
 )
 
