@@ -6,7 +6,6 @@ import copy
 import hashlib
 import hmac
 import json
-import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,14 +14,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import bare_account
 import httpx
 import pytest
 
-from crossdock.core.account import Account
-from crossdock.core.config import Options, describe, secret_fields, validate
+from crossdock.core.config import describe, secret_fields, validate
 from crossdock.core.connector import VERBS, Connector, load
 from crossdock.core.errors import AuthError, BadAnswer, ConfigError, NotFound, Rejected, Unavailable
-from crossdock.core.http import Headers, Http, Request
+from crossdock.core.http import Headers, Request
 from crossdock.core.model import (
     Acceptance,
     Address,
@@ -132,47 +131,12 @@ class Wire:
         return json.loads(self.requests[number].content)
 
 
-@dataclass
-class KeptInMemory:
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def get(self, name: str) -> str | None:
-        return self.texts.get(name)
-
-    def put(self, name: str, text: str) -> None:
-        self.texts[name] = text
-
-    def forget(self, name: str) -> None:
-        self.texts.pop(name, None)
-
-
 NOW = datetime(2024, 3, 2, 12, 0, tzinfo=UTC)
 
 
 def connect(wire: Wire, **settings: Any) -> Connector:
     given = {"identifier": "shop@example.com", "secret": "the-secret-password"} | settings
-    clock = VirtualClock(NOW)
-    made = validate(MiintoSettings, given, where="test")
-    http = Http(
-        account_id="a1",
-        plugin=PLUGIN,
-        settings=made,
-        clock=clock,
-        transport=httpx.MockTransport(wire),
-        jitter=lambda: 0,
-    )
-    account = Account(
-        id="a1",
-        name="miinto-pl",
-        platform="miinto",
-        settings=made,
-        options=Options(),
-        http=http,
-        memory=KeptInMemory(),
-        clock=clock,
-        log=logging.LoggerAdapter(logging.getLogger("crossdock.account"), {}),
-    )
-    return Connector(load("miinto"), account)
+    return bare_account.connect("miinto", given, VirtualClock(NOW), transport=httpx.MockTransport(wire))
 
 
 TRANSFERS, ORDERS = f"GET /shops/{SHOP}/transfers", f"GET /shops/{SHOP}/orders"

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from bare_account import connect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossdock.core.account import Account
-from crossdock.core.config import Options, validate
-from crossdock.core.connector import Connector, load
+from crossdock.core.connector import Connector
 from crossdock.core.errors import AuthError, BadAnswer, ConfigError, NotFound, RateLimited, Rejected, Unavailable
-from crossdock.core.http import Http
 from crossdock.core.model import (
     Decision,
     DeclinedLine,
@@ -34,7 +31,6 @@ from crossdock.core.model import (
     StatusUpdate,
     StockLevel,
 )
-from crossdock.plugins.miinto import PLUGIN, MiintoSettings
 from crossdock.twins.kit import Fault, FaultKind, VirtualClock, serve
 from crossdock.twins.miinto import MiintoTwin, NewTransfer, Rivals, Switches
 
@@ -42,20 +38,6 @@ START = datetime(2024, 3, 1, 7, tzinfo=UTC)
 SHIRT = {"gtin": "5901234123457", "name": "Shirt", "brand": "Acme", "productId": "P-1"}
 SCARF = {"gtin": "5901234123464", "name": "Scarf", "brand": "Acme", "productId": "P-2"}
 SALE = [{"quantity": 1, "price": 29900, "item": SHIRT}, {"quantity": 2, "price": 4900, "item": SCARF}]
-
-
-@dataclass
-class KeptInMemory:
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def get(self, name: str) -> str | None:
-        return self.texts.get(name)
-
-    def put(self, name: str, text: str) -> None:
-        self.texts[name] = text
-
-    def forget(self, name: str) -> None:
-        self.texts.pop(name, None)
 
 
 class Stage:
@@ -73,22 +55,7 @@ class Stage:
 
     def connector(self, identifier: str, secret: str = "secret of a test", **given: Any) -> Connector:
         values = {"identifier": identifier, "secret": secret, "endpoint": self.url} | given
-        made = validate(MiintoSettings, values, where="test")
-        http = Http(
-            account_id=identifier, plugin=PLUGIN, settings=made, clock=self.clock, jitter=lambda: 0.0, timeout=0.5
-        )
-        account = Account(
-            id=identifier,
-            name="miinto",
-            platform="miinto",
-            settings=made,
-            options=Options(),
-            http=http,
-            memory=KeptInMemory(),
-            clock=self.clock,
-            log=logging.LoggerAdapter(logging.getLogger("crossdock.account"), {}),
-        )
-        return Connector(load("miinto"), account)
+        return connect("miinto", values, self.clock, account=identifier, timeout=0.5)
 
     def propose(self, shop: str, count: int, **given: Any) -> list[int]:
         return self.twin.add_transfers([NewTransfer(shop=shop, positions=SALE, **given)] * count)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
+from bare_account import connect
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crossdock.core.account import Account
-from crossdock.core.config import Options, validate
-from crossdock.core.connector import Connector, load
+from crossdock.core.connector import Connector
 from crossdock.core.errors import AuthError, BadAnswer, NotFound, RateLimited, Unavailable
 from crossdock.core.http import Http
 from crossdock.core.model import (
@@ -31,27 +30,13 @@ from crossdock.core.model import (
     StockLevel,
 )
 from crossdock.core.redaction import SECRETS
-from crossdock.plugins.shoprenter import PLUGIN, ShoprenterSettings
+from crossdock.plugins.shoprenter import PLUGIN
 from crossdock.twins.kit import Fault, FaultKind, VirtualClock, serve
 from crossdock.twins.shoprenter import NewLine, ShoprenterTwin, Switches
 
 START = datetime(2026, 3, 2, 7, tzinfo=UTC)
 SHIRT = NewLine(sku="SHIRT", price="1000.0000", quantity=2, gtin="5901234123457", options={"Szín": "Kék", "Méret": "M"})
 BROUGHT = {"SHIPPING": "990", "PAYMENT": "300", "COUPON": "-500", "CART_AMOUNT_DISCOUNT": "-100"}
-
-
-@dataclass
-class KeptInMemory:
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def get(self, name: str) -> str | None:
-        return self.texts.get(name)
-
-    def put(self, name: str, text: str) -> None:
-        self.texts[name] = text
-
-    def forget(self, name: str) -> None:
-        self.texts.pop(name, None)
 
 
 class Stage:
@@ -62,20 +47,8 @@ class Stage:
 
     def connector(self, *, client: bool = False, **given: Any) -> Connector:
         values = self.twin.client_settings() if client else self.twin.settings()
-        made = validate(ShoprenterSettings, {**values, "endpoint": self.url, **given}, where="test")
-        http = Http(account_id="a", plugin=PLUGIN, settings=made, clock=self.clock, jitter=lambda: 0.0, timeout=0.5)
-        account = Account(
-            id="a",
-            name="shop",
-            platform="shoprenter",
-            settings=made,
-            options=Options(),
-            http=http,
-            memory=KeptInMemory(),
-            clock=self.clock,
-            log=logging.LoggerAdapter(logging.getLogger("crossdock.account"), {}),
-        )
-        return Connector(load("shoprenter"), account)
+        settings = {**values, "endpoint": self.url, **given}
+        return connect("shoprenter", settings, self.clock, timeout=0.5)
 
     def sell(self, count: int = 1, *lines: NewLine, ago: float = 3600, **given: Any) -> list[int]:
         moment = self.clock.now() - timedelta(seconds=ago)
