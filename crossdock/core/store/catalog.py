@@ -16,20 +16,19 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BindParameter, RowMapping, bindparam, delete, insert, or_, select
+from sqlalchemy import RowMapping, delete, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert_into
 
 from crossdock.core.errors import ConfigError, NotFoundHere
 from crossdock.core.model import Money
 from crossdock.core.store import marks
-from crossdock.core.store.engine import Read, Write, in_parts
+from crossdock.core.store.engine import IDS, Read, Write, in_parts
 from crossdock.core.store.tables import bundle_parts, products, variants
 
 # Asked for every page of orders, and so built once.
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_VAT_RATES = select(variants.c.id, variants.c.vat_rates).where(variants.c.vat_rates != {}, variants.c.id.in_(_IDS))
+_VAT_RATES = select(variants.c.id, variants.c.vat_rates).where(variants.c.vat_rates != {}, variants.c.id.in_(IDS))
 _PARTS_OF = select(bundle_parts.c.bundle_id, bundle_parts.c.part_id, bundle_parts.c.quantity).where(
-    bundle_parts.c.bundle_id.in_(_IDS)
+    bundle_parts.c.bundle_id.in_(IDS)
 )
 
 ANY_COUNTRY = "*"

@@ -16,11 +16,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    BindParameter,
     Connection,
     CursorResult,
     Engine,
     Executable,
     Table,
+    bindparam,
     create_engine,
     event,
     func,
@@ -40,6 +42,9 @@ JOURNAL_LOCK = (
 )
 BUSY_SECONDS = 60
 MOST_PARAMETERS = 500  # of one statement's IN; every database takes so many, and twice
+
+# For statements that are built once: the keys of one of the parts that `in_parts` cuts.
+IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 
 Item = TypeVar("Item", int, str)
 

@@ -18,7 +18,7 @@ from sqlalchemy import Text, and_, bindparam, case, cast, delete, func, insert, 
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from crossdock.core.model import FaultCode, FieldFault
-from crossdock.core.store.engine import Read, Write, in_parts
+from crossdock.core.store.engine import IDS, Read, Write, in_parts
 from crossdock.core.store.offers import OfferState
 from crossdock.core.store.tables import feed_faults, feed_rows, offers, resolved_offers, variants
 from crossdock.core.store.types import Json
@@ -186,7 +186,7 @@ _RESOLVED_ROWS: Final = select(
     resolved_offers.c.fields,
     resolved_offers.c.hash,
     bindparam("now", type_=feed_rows.c.live_since.type),
-).where(resolved_offers.c.offer_id.in_(bindparam("ids", expanding=True)))
+).where(resolved_offers.c.offer_id.in_(IDS))
 _COPY: Final = upsert(feed_rows).from_select(
     ["offer_id", "account", "market", "fields", "hash", "live_since"], _RESOLVED_ROWS
 )

@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, delete, func, literal, select, text
+from sqlalchemy import and_, delete, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from crossdock.core.store import runs
-from crossdock.core.store.engine import Read, Write, in_parts
+from crossdock.core.store.engine import IDS, Read, Write, in_parts
 from crossdock.core.store.tables import accounts, offers, resolve_marks, variants
 
 RESOLVE_JOB: Final = "resolve"
@@ -96,7 +96,7 @@ def take(tx: Read, account: str, *, limit: int) -> dict[int, int]:
 
 def take_off(tx: Write, account: str, taken: Mapping[int, int]) -> set[int]:
     """Take those marks off that nobody has counted up since `take` gave them; return their variants."""
-    same = and_(resolve_marks.c.account == account, resolve_marks.c.variant_id.in_(bindparam("ids", expanding=True)))
+    same = and_(resolve_marks.c.account == account, resolve_marks.c.variant_id.in_(IDS))
     columns = (resolve_marks.c.variant_id, resolve_marks.c.version)
     done: set[int] = set()
     for part in in_parts(taken):

@@ -13,12 +13,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BindParameter, and_, bindparam, case, func, insert, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, case, func, insert, or_, select, tuple_, update
 
 from crossdock.core.config import Options
 from crossdock.core.model import Offer
 from crossdock.core.store import feeds, runs
-from crossdock.core.store.engine import Read, Write, in_parts
+from crossdock.core.store.engine import IDS, Read, Write, in_parts
 from crossdock.core.store.offers import OfferState
 from crossdock.core.store.tables import accounts, bundle_parts, offer_levels, offers, variants
 
@@ -45,9 +45,8 @@ class LevelState(StrEnum):
 
 
 # Of some variants (`ids`) and of the bundles made of them; done for every order, and so built once.
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_BUNDLES = select(bundle_parts.c.bundle_id).where(bundle_parts.c.part_id.in_(_IDS))
-_LISTED = select(offers.c.id).where(or_(offers.c.variant_id.in_(_IDS), offers.c.variant_id.in_(_BUNDLES)))
+_BUNDLES = select(bundle_parts.c.bundle_id).where(bundle_parts.c.part_id.in_(IDS))
+_LISTED = select(offers.c.id).where(or_(offers.c.variant_id.in_(IDS), offers.c.variant_id.in_(_BUNDLES)))
 _LOCK_LEVELS = (
     select(offer_levels.c.offer_id)
     .where(offer_levels.c.offer_id.in_(_LISTED))

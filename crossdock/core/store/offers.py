@@ -15,7 +15,7 @@ from crossdock.core.errors import NotFoundHere
 from crossdock.core.model import Money
 from crossdock.core.store import marks
 from crossdock.core.store.catalog import Change, Upserted
-from crossdock.core.store.engine import Read, Write, in_parts
+from crossdock.core.store.engine import IDS, Read, Write, in_parts
 from crossdock.core.store.tables import offers, variants
 
 
@@ -184,7 +184,7 @@ _EXPORTED = (
     .where(
         offers.c.account == bindparam("owner"),
         offers.c.market == bindparam("place"),
-        offers.c.variant_id.in_(bindparam("ids", expanding=True)),
+        offers.c.variant_id.in_(IDS),
         offers.c.exported_at.is_not(None),
         offers.c.exported_price.is_not(None),
     )

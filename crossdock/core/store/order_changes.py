@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, update
 
 from crossdock.core.model import Meaning, RemoteId
 from crossdock.core.store import stock
-from crossdock.core.store.engine import Write
+from crossdock.core.store.engine import IDS, Write
 from crossdock.core.store.journal import Kind
 from crossdock.core.store.orders import LineRow, LineState, OrderRow, OrderState, ParkedFor, remote_ids
 from crossdock.core.store.tables import order_ids, order_lines, orders
@@ -21,7 +21,7 @@ RESERVING = frozenset({Meaning.PENDING, Meaning.NEW, Meaning.CONFIRMED, Meaning.
 _THIS_ORDER = update(orders).where(orders.c.id == bindparam("order"))
 _SET_STATE = _THIS_ORDER.values(state=bindparam("to"), changed_at=bindparam("now"))
 _DECIDE = _SET_STATE.values(decided_at=bindparam("now"))
-_THESE_LINES = update(order_lines).where(order_lines.c.id.in_(bindparam("ids", expanding=True)))
+_THESE_LINES = update(order_lines).where(order_lines.c.id.in_(IDS))
 _PUT_INTO_STATE = _THESE_LINES.values(state=bindparam("to"), reason=bindparam("because"), short=False)
 _HOLD_NOTHING = _THESE_LINES.values(reserved=0)
 

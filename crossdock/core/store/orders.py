@@ -16,11 +16,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
-from sqlalchemy import BindParameter, bindparam, exists, func, or_, select
+from sqlalchemy import bindparam, exists, func, or_, select
 
 from crossdock.core.errors import NotFoundHere
 from crossdock.core.model import Meaning, Money, Order, OrderLine, RemoteId
-from crossdock.core.store.engine import Read
+from crossdock.core.store.engine import IDS, Read
 from crossdock.core.store.tables import intents, order_ids, order_lines, order_versions, orders
 
 ORDER_CODEC: TypeAdapter[Order] = TypeAdapter(Order)
@@ -120,11 +120,10 @@ class OrderRow:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 # What is asked most often is built once: building a statement takes longer than executing it.
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_HEADS = select(orders).where(orders.c.id.in_(_IDS)).order_by(orders.c.id)
+_HEADS = select(orders).where(orders.c.id.in_(IDS)).order_by(orders.c.id)
 _LOCKED_HEADS = _HEADS.with_for_update()
 _LINE_COLUMNS = select(*(order_lines.c[name] for name in LineRow._fields))
-_LINES = _LINE_COLUMNS.where(order_lines.c.order_id.in_(_IDS)).order_by(order_lines.c.order_id, order_lines.c.position)
+_LINES = _LINE_COLUMNS.where(order_lines.c.order_id.in_(IDS)).order_by(order_lines.c.order_id, order_lines.c.position)
 _HEAD = select(orders).where(orders.c.id == bindparam("order"))
 _LOCKED_HEAD = _HEAD.with_for_update()
 _ITS_LINES = _LINE_COLUMNS.where(order_lines.c.order_id == bindparam("order")).order_by(order_lines.c.position)

@@ -12,14 +12,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import BindParameter, and_, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, case, func, insert, or_, select, update
 
 from crossdock.core.config import Options
 from crossdock.core.model import Contains
 from crossdock.core.store import catalog, offer_levels
-from crossdock.core.store.engine import Read, Write, in_parts
+from crossdock.core.store.engine import IDS, Read, Write, in_parts
 from crossdock.core.store.tables import accounts, bundle_parts, order_lines, orders, stock, stock_moves
 
 
@@ -79,16 +78,15 @@ class Holding:
 Place = tuple[int, str]
 
 # What every order asks several times is built once: building a statement takes longer than executing it.
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _LEVELS = (
     select(stock.c.variant_id, stock.c.warehouse, stock.c.on_hand, stock.c.reserved, stock.c.counted_at)
-    .where(stock.c.variant_id.in_(_IDS))
+    .where(stock.c.variant_id.in_(IDS))
     .order_by(stock.c.variant_id, stock.c.warehouse)
 )
 _LOCKED_LEVELS = _LEVELS.with_for_update()
 _LINE_AND_VARIANT = (stock_moves.c.line_id, stock_moves.c.variant_id)
 _MOVES_OF_LINES = (
-    select(*_LINE_AND_VARIANT, func.count()).where(stock_moves.c.line_id.in_(_IDS)).group_by(*_LINE_AND_VARIANT)
+    select(*_LINE_AND_VARIANT, func.count()).where(stock_moves.c.line_id.in_(IDS)).group_by(*_LINE_AND_VARIANT)
 )
 _SHORT_LINES = (
     select(
@@ -103,13 +101,13 @@ _SHORT_LINES = (
     .where(
         order_lines.c.short.is_(True),
         or_(
-            order_lines.c.variant_id.in_(_IDS),
-            order_lines.c.variant_id.in_(select(bundle_parts.c.bundle_id).where(bundle_parts.c.part_id.in_(_IDS))),
+            order_lines.c.variant_id.in_(IDS),
+            order_lines.c.variant_id.in_(select(bundle_parts.c.bundle_id).where(bundle_parts.c.part_id.in_(IDS))),
         ),
     )
     .order_by(orders.c.placed_at, order_lines.c.id)
 )
-_TOTALS = select(order_lines.c.id, order_lines.c.reserved, order_lines.c.shipped).where(order_lines.c.id.in_(_IDS))
+_TOTALS = select(order_lines.c.id, order_lines.c.reserved, order_lines.c.shipped).where(order_lines.c.id.in_(IDS))
 _ADD = (
     update(stock)
     .where(stock.c.variant_id == bindparam("variant"), stock.c.warehouse == bindparam("place"))
@@ -119,7 +117,7 @@ _ADD_COUNTED = _ADD.values(counted_at=bindparam("now"))
 _GONE = case((stock_moves.c.kind.in_([MoveKind.SHIP, MoveKind.RETURN]), -stock_moves.c.on_hand), else_=0)
 _HOLDINGS = (
     select(*_LINE_AND_VARIANT, stock_moves.c.warehouse, func.sum(stock_moves.c.reserved), func.sum(_GONE))
-    .where(stock_moves.c.line_id.in_(_IDS))
+    .where(stock_moves.c.line_id.in_(IDS))
     .group_by(*_LINE_AND_VARIANT, stock_moves.c.warehouse)
     .order_by(*_LINE_AND_VARIANT, stock_moves.c.warehouse)
 )
